@@ -6,6 +6,10 @@
 #   x_fuzz.cc   a libFuzzer program x_fuzz (preset fuzz), its seeds in fuzz/corpus/x_fuzz/
 #   main.cc     a program
 
+if(DPFS_FUZZ)
+  add_custom_target(fuzzers)
+endif()
+
 # Two rooms may each have a table_test.cc: the second becomes <room>_table_test.
 function(dpfs_program_name result source room)
   get_filename_component(name "${source}" NAME_WE)
@@ -52,6 +56,7 @@ endfunction()
 function(dpfs_fuzz source room)
   dpfs_program_name(name "${source}" "${room}")
   add_executable("${name}" "${source}")
+  add_dependencies(fuzzers "${name}")
   target_link_libraries("${name}" PRIVATE ${ARGN} dpfs_flags)
   target_link_options("${name}" PRIVATE -fsanitize=fuzzer)
   set_target_properties("${name}" PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/fuzz")

@@ -137,13 +137,19 @@ test_step() {
 
 print_summary() {
   echo
+  skips=""
   for step in $chosen; do
-    if [ -s "build/log/$step.skips" ]; then
-      printf 'Skipped inside of %s:\n' "$step"
-      sed 's/^/  /' "build/log/$step.skips"
-      echo
-    fi
+    if [ -s "build/log/$step.skips" ]; then skips="$skips build/log/$step.skips"; fi
   done
+  if [ -n "$skips" ]; then
+    echo "Skipped inside of the steps:"
+    # shellcheck disable=SC2086 # a list of files
+    awk '
+      FNR == 1 { step = FILENAME; gsub(/^.*\/|\.skips$/, "", step) }
+      { if (!($0 in steps)) order[++n] = $0; steps[$0] = steps[$0] " " step }
+      END { for (i = 1; i <= n; i++) printf "  %s (%s)\n", order[i], substr(steps[order[i]], 2) }' $skips
+    echo
+  fi
   cat "$summary"
   printf 'total            %8s\n' "$(duration $(($(now) - test_begin)))"
   echo "$passed passed, $failed failed, $skipped skipped"
@@ -217,9 +223,13 @@ skipped_tests() {
 # failed_tests RECORD: the claims that did not hold and what a sanitizer said.
 failed_tests() {
   awk '
-    /^\[ RUN      \]/ { n = 0 }
-    { if (n < 40) lines[n++] = $0 }
-    /^\[  FAILED  \].*[^0-9]$/ && n > 1 { for (i = 0; i < n; i++) print lines[i]; n = 0 }' "$1" | head -n 120
+    function show() { for (i = 0; i < n; i++) print lines[i]; name = "" }
+    /^\[ RUN      \]/ { name = $4; n = 0 }
+    name != "" && n < 40 { lines[n++] = $0 }
+    /^\[       OK \]|^\[  SKIPPED \]/ { name = "" }
+    /^\[  FAILED  \]/ && name != "" { show() }
+    /^<end of output>/ && name != "" { lines[n++] = "(the program ended, or was ended, inside of " name ")"; show() }' "$1" |
+    head -n 120
   grep -E -A 24 'ERROR: (Address|Leak|Thread|Undefined)|WARNING: ThreadSanitizer|runtime error:' "$1" | head -n 120 || true
   grep -E '^(Test (Failed|Timeout)|.*\*\*\*(Failed|Timeout|Exception))' "$1" | head -n 20 || true
 }

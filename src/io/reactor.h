@@ -6,6 +6,7 @@
 #include <atomic>
 #include <coroutine>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -48,25 +49,27 @@ class Poller : public ListLink<> {
   // Notifications are not needed from now on.
   virtual void disarm() noexcept = 0;
 
+  // The reactor's notes about it.
+  struct Polling {
+    uint64_t last_work_ns = 0;
+    uint64_t window_ns =
+        0;  // how long to poll in vain before arming; see Reactor::Options::poll_ns_max
+  };
+  Polling polling;
+
  protected:
   ~Poller() = default;
-
- private:
-  friend class Reactor;
-  uint64_t last_work_ns_ = 0;
-  uint32_t window_ns_ =
-      0;  // how long to poll in vain before arming; see Reactor::Options::poll_ns_max
 };
 
 // One loop, run by one thread at a time. When a call of blocking() takes long, another thread goes
 // on as this reactor meanwhile (io/relay.h), so code above sees a single thread that never waits
 // for a slow file system.
-class Reactor {
+class Reactor final : private RelayedLoop {
  public:
   struct Options {
     // How long a queue that had work is polled before it is left to notifications. The reactor
     // learns from each queue whether polling pays: the time in force goes to 0 where it does not.
-    uint32_t poll_ns_max = 50'000;
+    uint64_t poll_ns_max = 50'000;
     int cpu = -1;                // to pin to, or -1
     bool io_uring = true;        // false: threads instead, as where io_uring is forbidden
     uint32_t threads_max = 128;  // that may be inside blocking() at once
@@ -119,21 +122,16 @@ class Reactor {
 
   const char* engine_name() const noexcept { return engine_->name(); }
   const FramePool& frames() const noexcept { return frames_; }
-  uint32_t poll_ns_max() const noexcept { return options_.poll_ns_max; }
 
  private:
-  friend class Relay;
-
-  // The loop, as the leading thread; returns when the lead has gone to another thread or it is
-  // over.
-  void lead() noexcept;
+  void lead() noexcept override;
+  void wake() noexcept override;
   void turn() noexcept;
-  void run_ready() noexcept;
+  bool run_ready() noexcept;
   bool poll_active(uint64_t now_ns) noexcept;
   void wait(int timeout_ms) noexcept;
-  void run_posted() noexcept;
+  bool run_posted() noexcept;
   bool drained() const noexcept;
-  void wake() noexcept;
 
   Options options_;
   FramePool frames_;
@@ -142,12 +140,13 @@ class Reactor {
   Fd wake_event_;
   CompletionQueue ready_;
   List<Poller> active_;
+  size_t active_count_ = 0;
   std::vector<Watch*> gone_;  // unwatched while events of this wait() are being handed out
   uint64_t looked_ns_ = 0;    // when wait() last looked
   std::atomic<bool> stopping_{false};
   std::atomic<bool> has_posted_{false};
   std::mutex posted_mutex_;
-  std::vector<std::function<void()>> posted_;
+  std::deque<std::function<void()>> posted_;
   Relay relay_;
 };
 

@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: Apache-2.0
+// The reactor's loop.
+//
+// Readiness (kicks, sockets) is epoll's, with io_uring for files as one more thing that gets ready.
+// io_uring could watch descriptors too, but its poll requests belong to the thread that armed them
+// and are served by it alone, while the thread that is this reactor changes (io/relay.h).
+#include "io/reactor.h"
+
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <system_error>
+
+#include "base/assert.h"
+#include "base/log.h"
+#include "io/thread_engine.h"
+#include "io/uring_engine.h"
+
+namespace dpfs {
+namespace {
+
+// While queues are polled, descriptors (control sockets, kicks of other queues) are looked at this
+// often.
+constexpr uint64_t kLookEveryNs = 20'000;
+
+uint64_t clock_ns() noexcept {
+  return static_cast<uint64_t>(
+      std::chrono::nanoseconds(std::chrono::steady_clock::now().time_since_epoch()).count());
+}
+
+std::unique_ptr<IoEngine> make_engine(bool io_uring) {
+  if (io_uring) {
+    if (std::unique_ptr<IoEngine> engine = make_uring_engine()) return engine;
+    log::info("io_uring is not available ({}); using threads for file I/O", describe(last_errno()));
+  }
+  return make_thread_engine();
+}
+
+void epoll_add(const Fd& epoll, int fd, void* data) {
+  epoll_event event{.events = EPOLLIN | EPOLLET, .data = {.ptr = data}};
+  if (epoll_ctl(epoll.get(), EPOLL_CTL_ADD, fd, &event) != 0) {
+    throw std::system_error(errno, std::generic_category(), "epoll_ctl");
+  }
+}
+
+}  // namespace
+
+Reactor::Reactor(const Options& options)
+    : options_(options),
+      engine_(make_engine(options.io_uring)),
+      epoll_(epoll_create1(EPOLL_CLOEXEC)),
+      wake_event_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
+      relay_(*this, options.threads_max, options.cpu) {
+  if (!epoll_) throw std::system_error(errno, std::generic_category(), "epoll_create1");
+  if (!wake_event_) throw std::system_error(errno, std::generic_category(), "eventfd");
+  // Both only end a wait; the next turn finds out why.
+  epoll_add(epoll_, wake_event_.get(), nullptr);
+  epoll_add(epoll_, engine_->readiness_fd(), nullptr);
+}
+
+Reactor::~Reactor() {
+  DPFS_ASSERT(active_.empty());
+  DPFS_ASSERT(ready_.empty());
+}
+
+void Reactor::run() { relay_.run(); }
+
+void Reactor::stop() noexcept {
+  stopping_.store(true, std::memory_order_release);
+  wake();
+}
+
+void Reactor::post(std::function<void()> task) {
+  {
+    std::lock_guard lock(posted_mutex_);
+    posted_.push_back(std::move(task));
+    has_posted_.store(true, std::memory_order_release);
+  }
+  wake();
+}
+
+void Reactor::wake() noexcept {
+  const uint64_t one = 1;
+  [[maybe_unused]] const ssize_t written = write(wake_event_.get(), &one, sizeof one);
+}
+
+void Reactor::lead() noexcept {
+  FramePool* const bound_before = FramePool::bind(&frames_);
+  while (!relay_.hand_over()) {
+    if (stopping_.load(std::memory_order_acquire) && drained()) {
+      relay_.finish();
+      break;
+    }
+    turn();
+  }
+  FramePool::bind(bound_before);
+}
+
+bool Reactor::drained() const noexcept {
+  return engine_->in_flight() == 0 && ready_.empty() && relay_.blocked() == 0 &&
+         !has_posted_.load(std::memory_order_acquire);
+}
+
+// Each step that may lose the lead ends the turn when it has: what it was going through has
+// changed.
+void Reactor::turn() noexcept {
+  if (has_posted_.load(std::memory_order_acquire) && !run_posted()) return;
+  engine_->reap(ready_);
+  if (!run_ready()) return;
+
+  const uint64_t now_ns = clock_ns();
+  const uint64_t changes = relay_.changes();
+  const bool worked = poll_active(now_ns);
+  if (relay_.changes() != changes) return;
+  engine_->flush();
+
+  if (worked || !active_.empty() || !ready_.empty()) {
+    if (now_ns - looked_ns_ < kLookEveryNs) return;
+    looked_ns_ = now_ns;
+    return wait(0);
+  }
+  if (has_posted_.load(std::memory_order_acquire)) return;
+  if (stopping_.load(std::memory_order_acquire) && drained()) return;
+  wait(-1);
+}
+
+// False when the lead was lost meanwhile.
+bool Reactor::run_ready() noexcept {
+  const uint64_t changes = relay_.changes();
+  // Those that were there when we began: what they make ready waits for the next turn. One is taken
+  // at a time, because another thread may go on with the rest while this one is blocked.
+  for (uint32_t n = ready_.size(); n > 0 && !ready_.empty(); --n) {
+    Completion* completion = ready_.pop();
+    completion->run(*completion);
+    if (relay_.changes() != changes) return false;
+  }
+  return true;
+}
+
+bool Reactor::poll_active(uint64_t now_ns) noexcept {
+  const uint64_t changes = relay_.changes();
+  bool worked = false;
+  for (size_t n = active_count_; n > 0 && !active_.empty(); --n) {
+    Poller& poller = *active_.pop_front();
+    active_.push_back(poller);  // round robin, and in the list while it runs
+    const bool had_work = poller.poll();
+    if (relay_.changes() != changes) return true;
+    if (had_work) {
+      worked = true;
+      poller.polling.last_work_ns = now_ns;
+      continue;
+    }
+    if (now_ns - poller.polling.last_work_ns < poller.polling.window_ns || !poller.linked())
+      continue;
+    if (poller.arm()) {
+      poller.disarm();
+      worked = true;
+      continue;
+    }
+    poller.unlink();
+    --active_count_;
+  }
+  return worked;
+}
+
+void Reactor::activate(Poller& poller) noexcept {
+  if (poller.linked()) return;
+  // It was idle. Would polling for as long as is allowed have caught this?
+  const bool polling_pays = clock_ns() - poller.polling.last_work_ns < options_.poll_ns_max;
+  poller.polling.window_ns = polling_pays ? options_.poll_ns_max : poller.polling.window_ns / 4;
+  poller.disarm();
+  active_.push_back(poller);
+  ++active_count_;
+}
+
+void Reactor::deactivate(Poller& poller) noexcept {
+  if (!poller.linked()) return;
+  poller.unlink();
+  --active_count_;
+}
+
+Result<Unit> Reactor::watch(int fd, Watch& watch) noexcept {
+  std::erase(gone_, &watch);
+  epoll_event event{.events = EPOLLIN | EPOLLRDHUP | EPOLLET, .data = {.ptr = &watch}};
+  if (epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event) != 0) return last_errno();
+  return Unit{};
+}
+
+void Reactor::unwatch(int fd, Watch& watch) noexcept {
+  epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fd, nullptr);
+  gone_.push_back(&watch);
+}
+
+void Reactor::wait(int timeout_ms) noexcept {
+  std::array<epoll_event, 64> events;
+  gone_.clear();
+  const int count =
+      epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), timeout_ms);
+  for (int i = 0; i < count; ++i) {
+    auto* watch = static_cast<Watch*>(events[static_cast<size_t>(i)].data.ptr);
+    if (watch != nullptr && std::ranges::find(gone_, watch) == gone_.end()) watch->ready();
+  }
+}
+
+// False when the lead was lost meanwhile.
+bool Reactor::run_posted() noexcept {
+  const uint64_t changes = relay_.changes();
+  while (relay_.changes() == changes) {
+    std::function<void()> task;
+    {
+      std::lock_guard lock(posted_mutex_);
+      has_posted_.store(!posted_.empty(), std::memory_order_relaxed);
+      if (posted_.empty()) return true;
+      task = std::move(posted_.front());
+      posted_.pop_front();
+    }
+    task();
+  }
+  return false;
+}
+
+}  // namespace dpfs

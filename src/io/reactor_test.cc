@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: Apache-2.0
+// The reactor: who runs what, and that a slow call holds up nobody else.
+#include "io/reactor.h"
+
+#include <gtest/gtest.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cstdlib>
+#include <future>
+#include <string>
+#include <thread>
+
+#include "base/op.h"
+
+namespace dpfs {
+namespace {
+
+class RunningReactor {
+ public:
+  explicit RunningReactor(const Reactor::Options& options = {}) : reactor(options) {
+    thread_ = std::thread([this] { reactor.run(); });
+  }
+  ~RunningReactor() {
+    reactor.stop();
+    thread_.join();
+  }
+  // Runs `task` on the reactor and waits until it is done.
+  void call(std::function<void()> task) {
+    std::promise<void> done;
+    reactor.post([&] {
+      task();
+      done.set_value();
+    });
+    done.get_future().wait();
+  }
+  Reactor reactor;
+
+ private:
+  std::thread thread_;
+};
+
+Fd file_with(std::string_view text) {
+  char path[] = "/tmp/dpfs_reactor_test_XXXXXX";
+  Fd fd(mkstemp(path));
+  unlink(path);
+  EXPECT_EQ(write(fd.get(), text.data(), text.size()), static_cast<ssize_t>(text.size()));
+  return fd;
+}
+
+// A call that ends when it is told to.
+class SlowCall {
+ public:
+  int run() {
+    entered_.set_value();
+    released_.get_future().wait();
+    return 42;
+  }
+  void wait_until_entered() { entered_.get_future().wait(); }
+  void release() { released_.set_value(); }
+
+ private:
+  std::promise<void> entered_;
+  std::promise<void> released_;
+};
+
+Detached read_into(Reactor& reactor, int fd, std::span<const iovec> buffers,
+                   std::promise<int>& result) {
+  const int32_t n = co_await FileIoOp(reactor, FileIo::Kind::readv, fd, buffers, 4);
+  result.set_value(n);
+}
+
+void expect_that_a_file_is_read(const Reactor::Options& options) {
+  RunningReactor running(options);
+  const Fd file = file_with("the quick brown fox");
+  char buffer[6] = {};
+  const iovec parts[] = {{buffer, 2}, {buffer + 2, 3}};
+  std::promise<int> result;
+  running.reactor.post([&] { read_into(running.reactor, file.get(), parts, result); });
+  EXPECT_EQ(result.get_future().get(), 5);
+  EXPECT_STREQ(buffer, "quick");
+}
+
+TEST(Reactor, ReadsAFileWithIoUring) { expect_that_a_file_is_read({}); }
+
+TEST(Reactor, ReadsAFileWithThreadsWhereIoUringIsForbidden) {
+  expect_that_a_file_is_read({.io_uring = false});
+}
+
+TEST(Reactor, TellsAWatchThatItsDescriptorIsReadable) {
+  struct Signal final : Watch {
+    void ready() noexcept override { seen.set_value(); }
+    std::promise<void> seen;
+  };
+  RunningReactor running;
+  const Fd event(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  Signal signal;
+  running.call([&] { EXPECT_TRUE(running.reactor.watch(event.get(), signal)); });
+  const uint64_t one = 1;
+  ASSERT_EQ(write(event.get(), &one, sizeof one), static_cast<ssize_t>(sizeof one));
+  signal.seen.get_future().wait();
+  running.call([&] { running.reactor.unwatch(event.get(), signal); });
+}
+
+TEST(Relay, QuickCallStaysOnItsThread) {
+  RunningReactor running;
+  running.call([&] {
+    const std::thread::id before = std::this_thread::get_id();
+    EXPECT_EQ(running.reactor.blocking([] { return std::this_thread::get_id(); }), before);
+    EXPECT_EQ(std::this_thread::get_id(), before);
+  });
+}
+
+TEST(Relay, SlowCallDelaysNobodyElse) {
+  RunningReactor running;
+  SlowCall slow;
+  std::promise<int> result;
+  running.reactor.post(
+      [&] { result.set_value(running.reactor.blocking([&] { return slow.run(); })); });
+  slow.wait_until_entered();
+  running.call([] {});  // would hang if the reactor did
+  slow.release();
+  EXPECT_EQ(result.get_future().get(), 42);
+  running.call([] {});
+}
+
+TEST(Relay, ManySlowCallsComeBackOneAtATime) {
+  constexpr int kCalls = 20;
+  RunningReactor running;
+  SlowCall slow[kCalls];
+  std::atomic<int> inside{0};
+  int done = 0;
+  std::promise<void> all_done;
+  for (SlowCall& call : slow) {
+    running.reactor.post([&] {
+      running.reactor.blocking([&] { return call.run(); });
+      EXPECT_EQ(inside.fetch_add(1), 0);
+      std::this_thread::yield();
+      if (++done == kCalls) all_done.set_value();
+      EXPECT_EQ(inside.fetch_sub(1), 1);
+    });
+    call.wait_until_entered();
+  }
+  running.call([] {});
+  for (SlowCall& call : slow) call.release();
+  all_done.get_future().wait();
+}
+
+TEST(Relay, CallsThatAreAboutAsLongAsATickLoseNothing) {
+  constexpr int kTasks = 400;
+  RunningReactor running;
+  int done = 0;
+  std::promise<void> all_done;
+  for (int i = 0; i < kTasks; ++i) {
+    running.reactor.post([&, i] {
+      running.reactor.blocking([i] { return usleep(static_cast<useconds_t>(i % 5 * 300)); });
+      if (++done == kTasks) all_done.set_value();
+    });
+  }
+  all_done.get_future().wait();
+}
+
+TEST(Relay, FramesGoBackToTheirReactorsPoolWhoeverLeads) {
+  RunningReactor running;
+  const Fd file = file_with("the quick brown fox");
+  char buffer[8];
+  const iovec parts[] = {{buffer, 5}};
+  auto read_once = [&] {
+    std::promise<int> result;
+    running.reactor.post([&] { read_into(running.reactor, file.get(), parts, result); });
+    EXPECT_EQ(result.get_future().get(), 5);
+  };
+  read_once();
+  uint64_t grown = 0;
+  running.call([&] { grown = running.reactor.frames().grown(); });
+  SlowCall slow;
+  std::promise<void> back;
+  running.reactor.post([&] {
+    running.reactor.blocking([&] { return slow.run(); });
+    back.set_value();
+  });
+  slow.wait_until_entered();
+  for (int i = 0; i < 10; ++i) read_once();
+  slow.release();
+  back.get_future().wait();
+  running.call([&] { EXPECT_EQ(running.reactor.frames().grown(), grown); });
+}
+
+}  // namespace
+}  // namespace dpfs

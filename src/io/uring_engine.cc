@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+// File operations by io_uring: batched into one submit per turn.
+#include "io/uring_engine.h"
+
+#include <liburing.h>
+
+#include <cerrno>
+
+#include "base/assert.h"
+
+namespace dpfs {
+namespace {
+
+// More may be in flight: the kernel takes a batch at each submit.
+constexpr unsigned kEntries = 256;
+
+class UringEngine final : public IoEngine {
+ public:
+  // Neither SINGLE_ISSUER nor DEFER_TASKRUN: the thread that is the reactor changes (io/relay.h).
+  bool open() noexcept {
+    const int status = io_uring_queue_init(kEntries, &ring_, 0);
+    if (status < 0) errno = -status;
+    return opened_ = status == 0;
+  }
+  ~UringEngine() override {
+    DPFS_ASSERT(in_flight_ == 0);
+    if (opened_) io_uring_queue_exit(&ring_);
+  }
+
+  void submit(FileIo& io) noexcept override {
+    ++in_flight_;
+    if (!waiting_.empty() || !prepare(io)) waiting_.push(io);
+  }
+
+  void flush() noexcept override {
+    prepare_waiting();
+    do {
+      if (io_uring_sq_ready(&ring_) == 0) return;
+      // EBUSY and EAGAIN: the kernel has no room now. The entries stay, and so do we: the next turn
+      // tries again.
+      if (io_uring_submit(&ring_) < 0) return;
+    } while (prepare_waiting());
+  }
+
+  void reap(CompletionQueue& done) noexcept override {
+    if (in_flight_ == 0) return;
+    if ((IO_URING_READ_ONCE(*ring_.sq.kflags) & IORING_SQ_CQ_OVERFLOW) != 0)
+      io_uring_submit(&ring_);
+    unsigned head;
+    unsigned count = 0;
+    io_uring_cqe* entry;
+    io_uring_for_each_cqe(&ring_, head, entry) {
+      ++count;
+      auto& io = *static_cast<FileIo*>(io_uring_cqe_get_data(entry));
+      // We cancel nothing. The kernel does when the thread that submitted ends (io/relay.h lets
+      // idle ones go).
+      if (entry->res == -ECANCELED || entry->res == -EINTR) {
+        waiting_.push(io);
+        continue;
+      }
+      io.result = entry->res;
+      done.push(io);
+      --in_flight_;
+    }
+    io_uring_cq_advance(&ring_, count);
+  }
+
+  int readiness_fd() const noexcept override { return ring_.ring_fd; }
+  const char* name() const noexcept override { return "io_uring"; }
+
+ private:
+  bool prepare(FileIo& io) noexcept {
+    io_uring_sqe* entry = io_uring_get_sqe(&ring_);
+    if (entry == nullptr) return false;
+    switch (io.kind) {
+      case FileIo::Kind::readv:
+        io_uring_prep_readv(entry, io.fd, io.buffers.data(),
+                            static_cast<unsigned>(io.buffers.size()), io.offset);
+        break;
+      case FileIo::Kind::writev:
+        io_uring_prep_writev(entry, io.fd, io.buffers.data(),
+                             static_cast<unsigned>(io.buffers.size()), io.offset);
+        break;
+      case FileIo::Kind::fsync:
+        io_uring_prep_fsync(entry, io.fd, 0);
+        break;
+      case FileIo::Kind::fdatasync:
+        io_uring_prep_fsync(entry, io.fd, IORING_FSYNC_DATASYNC);
+        break;
+    }
+    io_uring_sqe_set_data(entry, &io);
+    return true;
+  }
+
+  // True when some of those that found the ring full, or must go again, have a place now.
+  bool prepare_waiting() noexcept {
+    bool some = false;
+    while (!waiting_.empty() && io_uring_sq_space_left(&ring_) > 0) {
+      some = prepare(static_cast<FileIo&>(*waiting_.pop()));
+    }
+    return some;
+  }
+
+  io_uring ring_{};
+  bool opened_ = false;
+  CompletionQueue waiting_;
+};
+
+}  // namespace
+
+std::unique_ptr<IoEngine> make_uring_engine() noexcept {
+  auto engine = std::make_unique<UringEngine>();
+  if (!engine->open()) return nullptr;
+  return engine;
+}
+
+}  // namespace dpfs

@@ -12,13 +12,15 @@ check_pie_supported(LANGUAGES CXX)
 add_library(dpfs_flags INTERFACE)
 target_include_directories(dpfs_flags INTERFACE "${PROJECT_SOURCE_DIR}/src")
 target_compile_definitions(dpfs_flags INTERFACE _GNU_SOURCE "DPFS_VERSION=\"${PROJECT_VERSION}\"")
-# Leaving out a member means zero in our argument structs, so the warning about it would only breed noise.
+# Leaving out a member means zero in our argument structs, so the warning about it would only breed
+# noise.
 target_compile_options(dpfs_flags INTERFACE
   -Wall -Wextra -Wshadow -Wnon-virtual-dtor -Werror -Wno-missing-field-initializers
   # Asserts and debug information name files from the root of the repository, wherever it lies.
   "-ffile-prefix-map=${PROJECT_SOURCE_DIR}/=")
 if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
-  target_compile_options(dpfs_flags INTERFACE -Wno-missing-designated-field-initializers -fcolor-diagnostics)
+  target_compile_options(dpfs_flags INTERFACE
+    -Wno-missing-designated-field-initializers -fcolor-diagnostics)
 else()
   target_compile_options(dpfs_flags INTERFACE -fdiagnostics-color=auto)
 endif()
@@ -29,7 +31,8 @@ if(DPFS_DEFER)
   target_compile_definitions(dpfs_flags INTERFACE DPFS_DEFER=1)
 endif()
 if(DPFS_HARDENING)
-  target_compile_options(dpfs_flags INTERFACE -fstack-protector-strong -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
+  target_compile_options(dpfs_flags INTERFACE
+    -fstack-protector-strong -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
   target_link_options(dpfs_flags INTERFACE -Wl,-z,relro,-z,now)
 else()
   target_compile_definitions(dpfs_flags INTERFACE _GLIBCXX_ASSERTIONS)
@@ -37,8 +40,8 @@ endif()
 
 if(DPFS_SANITIZERS)
   if(NOT CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
-    message(FATAL_ERROR "The sanitizer presets need clang 19: with g++ 12 coroutines overflow the stack. "
-                        "'./dev setup' installs it.")
+    message(FATAL_ERROR "The sanitizer presets need clang 19: with g++ 12 coroutines overflow the "
+                        "stack. './dev setup' installs it.")
   endif()
   target_compile_options(dpfs_flags INTERFACE
     "-fsanitize=${DPFS_SANITIZERS}" -fno-sanitize-recover=all -fno-omit-frame-pointer)

@@ -2,7 +2,8 @@
 # Turns folders into targets. A file's name says what it becomes:
 #   x.cc        part of its room's library dpfs_<room>
 #   x_test.cc   a GoogleTest program x_test, run by ctest
-#   x_bench.cc  a Google Benchmark program x_bench, built on request: cmake --build --preset release --target x_bench
+#   x_bench.cc  a Google Benchmark program x_bench, built on request:
+#               cmake --build --preset release --target x_bench
 #   x_fuzz.cc   a libFuzzer program x_fuzz (preset fuzz), its seeds in fuzz/corpus/x_fuzz/
 #   main.cc     a program
 
@@ -109,8 +110,8 @@ function(dpfs_room room)
   dpfs_room_folder("${room}" "src/${room}" ${ARGN})
 endfunction()
 
-# dpfs_rooms_in(GROUP ...): each folder of src/GROUP is a room GROUP_<folder>, and dpfs_GROUP_all is all of them. Siblings
-# never see each other.
+# dpfs_rooms_in(GROUP ...): each folder of src/GROUP is a room GROUP_<folder>, and dpfs_GROUP_all is
+# all of them. Siblings never see each other.
 function(dpfs_rooms_in group)
   add_library("dpfs_${group}_all" INTERFACE)
   file(GLOB folders CONFIGURE_DEPENDS LIST_DIRECTORIES true "${PROJECT_SOURCE_DIR}/src/${group}/*")
@@ -135,8 +136,8 @@ function(dpfs_program name source)
   set_target_properties("${name}" PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}")
 endfunction()
 
-# dpfs_integration_tests(FOLDER): tests that see the whole house and may start the program. What several of them share lies
-# beside them, in files that do not end in _test.cc.
+# dpfs_integration_tests(FOLDER): tests that see the whole house and may start the program. What
+# several of them share lies beside them, in files that do not end in _test.cc.
 function(dpfs_integration_tests folder)
   file(GLOB_RECURSE shared CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/${folder}/*.cc")
   set(tests ${shared})
@@ -147,7 +148,8 @@ function(dpfs_integration_tests folder)
     add_library(dpfs_integration STATIC ${shared})
     target_include_directories(dpfs_integration PUBLIC "${PROJECT_SOURCE_DIR}")
     target_link_libraries(dpfs_integration PUBLIC dpfs_flags ${libraries} GTest::gmock)
-    target_compile_definitions(dpfs_integration PRIVATE "DPFS_BINARY=\"${PROJECT_BINARY_DIR}/dpfs\"")
+    target_compile_definitions(dpfs_integration
+      PRIVATE "DPFS_BINARY=\"${PROJECT_BINARY_DIR}/dpfs\"")
     list(PREPEND libraries dpfs_integration)
   endif()
   foreach(source IN LISTS tests)
@@ -155,8 +157,8 @@ function(dpfs_integration_tests folder)
   endforeach()
 endfunction()
 
-# dpfs_examples(FOLDER): each subfolder is a program example_<subfolder> where one of its files has a main(), else a library
-# of that name; its tests run with the others.
+# dpfs_examples(FOLDER): each subfolder is a program example_<subfolder> where one of its files has
+# a main(), else a library of that name; its tests run with the others.
 function(dpfs_examples folder)
   file(GLOB subfolders CONFIGURE_DEPENDS LIST_DIRECTORIES true "${PROJECT_SOURCE_DIR}/${folder}/*")
   foreach(subfolder IN LISTS subfolders)
@@ -182,7 +184,8 @@ function(dpfs_examples folder)
     endif()
     if(main_source)
       add_executable("example_${name}" "${main_source}")
-      target_link_libraries("example_${name}" PRIVATE ${libraries} CLI11::CLI11 PkgConfig::tomlplusplus)
+      target_link_libraries("example_${name}"
+        PRIVATE ${libraries} CLI11::CLI11 PkgConfig::tomlplusplus)
       target_include_directories("example_${name}" PRIVATE "${PROJECT_SOURCE_DIR}")
       set_target_properties("example_${name}" PROPERTIES
         RUNTIME_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/examples")
@@ -195,7 +198,8 @@ function(dpfs_examples folder)
   endforeach()
 endfunction()
 
-# dpfs_install(): what 'cmake --install' puts on a machine. Manual pages and units are taken where they exist.
+# dpfs_install(): what 'cmake --install' puts on a machine. Manual pages and units are taken where
+# they exist.
 function(dpfs_install)
   if(TARGET dpfs)
     install(TARGETS dpfs RUNTIME DESTINATION "${CMAKE_INSTALL_BINDIR}")

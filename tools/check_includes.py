@@ -12,8 +12,9 @@ import pathlib
 import re
 import sys
 
-# A room and the rooms it may see. Its own files it always sees; backend/ and transport/ hold one room per folder, and those
-# never see each other. Keep this in step with CMakeLists.txt and ARCHITECTURE.md.
+# A room and the rooms it may see. Its own files it always sees; backend/ and transport/ hold one
+# room per folder, and those never see each other. Keep this in step with CMakeLists.txt and
+# ARCHITECTURE.md.
 SEES = {
     "base": set(),
     "guest": {"base"},
@@ -25,10 +26,22 @@ SEES = {
     "transport": {"base", "guest", "io", "virtio", "fuse"},
     "driver": {"base"},
     "cli": {"base", "io"},
-    "daemon": {"base", "guest", "io", "virtio", "fuse", "layer", "backend", "transport", "driver", "cli"},
+    "daemon": {
+        "base",
+        "guest",
+        "io",
+        "virtio",
+        "fuse",
+        "layer",
+        "backend",
+        "transport",
+        "driver",
+        "cli",
+    },
 }
 
-# Single headers that a room may see of a room it does not see otherwise: layouts of bytes, nothing that does anything.
+# Single headers that a room may see of a room it does not see otherwise: layouts of bytes, nothing
+# that does anything.
 SEES_HEADERS = {
     "driver": {
         "virtio/layout.h",
@@ -53,7 +66,7 @@ INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
 
 
 def room_of(path):
-    """The room of a path below src/, as (group, name): ("fuse", "fuse"), ("backend", "backend/null"); None for none."""
+    """The room of a path below src/: ("fuse", "fuse"), ("backend", "backend/null"), or None."""
     parts = pathlib.PurePosixPath(path).parts
     if len(parts) < 2:
         return None
@@ -76,7 +89,7 @@ def sees(file_room, target):
 
 
 def check_include(path, bracket, target, exists):
-    """Why the file at `path` (below src/) must not include `target`, as (rule, what to do), or None."""
+    """Why the file `path` must not include `target`, as (rule, what to do), or None."""
     file_room = room_of(path)
     group, name = file_room
     if bracket == "<":
@@ -84,22 +97,31 @@ def check_include(path, bracket, target, exists):
             if not target.startswith(prefix):
                 continue
             if group not in allowed:
-                return (f"{name}/ must not include the heavy header <{target}>",
-                        f"use it in {' or '.join(sorted(a + '/' for a in allowed))} and hand in plain values")
+                return (
+                    f"{name}/ must not include the heavy header <{target}>",
+                    f"use it in {' or '.join(sorted(allowed))}, and hand in plain values",
+                )
             if not path.endswith(".cc"):
-                return (f"the heavy header <{target}> belongs into .cc files",
-                        "declare a small interface in this header, and include the heavy one where it is implemented")
+                return (
+                    f"the heavy header <{target}> belongs into .cc files",
+                    "declare a small interface here, include the heavy one where it is implemented",
+                )
         if room_of(target) and target.split("/")[0] in SEES and exists(target):
             return (f"<{target}> is ours", f'write "{target}"')
         return None
     if not exists(target):
-        return (f'there is no src/{target}',
-                "name it by its full path below src/; a header of the system or of a library goes into <>")
+        return (
+            f'there is no src/{target}',
+            "name it by its full path below src/; headers of the system and of libraries go in <>",
+        )
     if not sees(file_room, target):
         allowed = sorted(SEES[group]) + sorted(SEES_HEADERS.get(group, ()))
-        return (f"{name}/ must not see {room_of(target)[1]}/; it sees {' '.join(allowed) or 'nothing'}",
-                "move what is needed down into a room both see, hand it in from above (daemon/), or, when the architecture "
-                "itself is to change, change ARCHITECTURE.md, CMakeLists.txt and this script together")
+        return (
+            f"{name}/ must not see {room_of(target)[1]}/; it sees {' '.join(allowed) or 'nothing'}",
+            "move what is needed down into a room both see, or hand it in from above (daemon/). "
+            "Where the architecture itself is to change: ARCHITECTURE.md, CMakeLists.txt and this "
+            "script change together",
+        )
     return None
 
 
@@ -109,14 +131,19 @@ def check_file(source_root, path):
     room = room_of(relative)
     where = f"{source_root.name}/{relative}"
     if room is None or room[0] not in SEES:
-        return [f"{where}:1: this file is in no room that the architecture knows\n"
-                f"  to do: move it into one of {' '.join(sorted(SEES))} (backend and transport: into a folder there)"]
+        return [
+            f"{where}:1: this file is in no room that the architecture knows\n"
+            f"  to do: move it into one of {' '.join(sorted(SEES))} "
+            "(in backend and transport: into a folder there)"
+        ]
     findings = []
     for number, line in enumerate(path.read_text(errors="replace").splitlines(), start=1):
         found = INCLUDE.match(line)
         if not found:
             continue
-        refused = check_include(relative, found[1], found[2], lambda target: (source_root / target).is_file())
+        refused = check_include(
+            relative, found[1], found[2], lambda target: (source_root / target).is_file()
+        )
         if refused:
             findings.append(f"{where}:{number}: {refused[0]}\n  to do: {refused[1]}")
     return findings
@@ -127,13 +154,21 @@ def source_files(source_root):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("files", nargs="*", type=pathlib.Path, help="files below src/ (default: all)")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "files", nargs="*", type=pathlib.Path, help="files below src/ (default: all)"
+    )
     arguments = parser.parse_args()
     source_root = pathlib.Path(__file__).resolve().parent.parent / "src"
     files = [path.resolve() for path in arguments.files] or source_files(source_root)
     findings = [finding for path in files for finding in check_file(source_root, path)]
-    print("\n".join(findings) if findings else f"{len(files)} files include only what their rooms may see")
+    print(
+        "\n".join(findings)
+        if findings
+        else f"{len(files)} files include only what their rooms may see"
+    )
     return 1 if findings else 0
 
 

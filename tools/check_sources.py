@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Checks what every source file of the project promises, in the files given as arguments.
 
-  the first line names the licence (the second, after a #! line); the next line says what lives in the file
+  the first line names the licence (the second, after a #! line); the next line says what lives in
+  the file
   headers have #pragma once and never 'using namespace'
   a file has at most 700 lines: past about 600, look for the second idea
   no tabs, no white space at the end of a line, a newline at the end of the file
@@ -15,11 +16,27 @@ import sys
 
 LICENCE = "SPDX-License-Identifier: Apache-2.0"
 LINES_MAX = 700
-# How a comment starts, by suffix or name. Files not mentioned here (data, Markdown, JSON) are not looked at.
+# How a comment starts, by suffix or name. Files not mentioned here (data, Markdown, JSON) are not
+# looked at.
 COMMENTS = {
-    ".cc": "//", ".h": "//", ".def": "//", ".c": "//",
-    ".py": "#", ".sh": "#", ".cmake": "#", ".toml": "#", ".yml": "#", ".yaml": "#", ".service": "#", ".socket": "#",
-    "CMakeLists.txt": "#", "dev": "#", "run": "#", ".clang-format": "#", ".clang-tidy": "#", ".gitignore": "#",
+    ".cc": "//",
+    ".h": "//",
+    ".def": "//",
+    ".c": "//",
+    ".py": "#",
+    ".sh": "#",
+    ".cmake": "#",
+    ".toml": "#",
+    ".yml": "#",
+    ".yaml": "#",
+    ".service": "#",
+    ".socket": "#",
+    "CMakeLists.txt": "#",
+    "dev": "#",
+    "run": "#",
+    ".clang-format": "#",
+    ".clang-tidy": "#",
+    ".gitignore": "#",
 }
 
 
@@ -32,7 +49,7 @@ def check_text(name, text):
     findings = []
     lines = text.split("\n")
     first = 1 if lines[0].startswith("#!") else 0
-    if lines[first:first + 1] != [f"{comment} {LICENCE}"]:
+    if lines[first : first + 1] != [f"{comment} {LICENCE}"]:
         findings.append((first + 1, f"write '{comment} {LICENCE}' here"))
     else:
         following = lines[first + 1] if len(lines) > first + 1 else ""
@@ -46,14 +63,24 @@ def check_text(name, text):
         if "\t" in line:
             findings.append((number, "use spaces, not tabs"))
     if len(lines) - 1 > LINES_MAX:
-        findings.append((LINES_MAX, f"{len(lines) - 1} lines are more than {LINES_MAX}: find the second idea and give it "
-                                    "a file of its own"))
+        findings.append(
+            (
+                LINES_MAX,
+                f"{len(lines) - 1} lines are more than {LINES_MAX}: find the "
+                "second idea, and give it a file of its own",
+            )
+        )
     if path.suffix == ".h":
         if "#pragma once" not in lines:
             findings.append((1, "a header needs #pragma once"))
         for number, line in enumerate(lines, start=1):
             if line.lstrip().startswith("using namespace"):
-                findings.append((number, "no 'using namespace' in a header: it reaches everybody who includes it"))
+                findings.append(
+                    (
+                        number,
+                        "no 'using namespace' in a header: it reaches everybody who includes it",
+                    )
+                )
     if path.suffix == ".py":
         try:
             compile(text, name, "exec")

@@ -27,10 +27,15 @@ class CheckText(unittest.TestCase):
         self.assertIn("#pragma once", self.sentences("x.h", HEAD)[0])
 
     def test_using_namespace_in_a_header_is_found(self):
-        self.assertEqual([line for line, _ in check_text("x.h", HEAD + "#pragma once\nusing namespace dpfs;\n")], [4])
+        self.assertEqual(
+            [line for line, _ in check_text("x.h", HEAD + "#pragma once\nusing namespace dpfs;\n")],
+            [4],
+        )
 
     def test_tabs_and_trailing_spaces_are_found(self):
-        self.assertEqual([line for line, _ in check_text("x.cc", HEAD + "\tint x;\nint y; \n")], [3, 4])
+        self.assertEqual(
+            [line for line, _ in check_text("x.cc", HEAD + "\tint x;\nint y; \n")], [3, 4]
+        )
 
     def test_a_file_that_is_too_long_is_found(self):
         self.assertIn("second idea", self.sentences("x.cc", HEAD + "\n" * LINES_MAX)[0])

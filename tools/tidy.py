@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs clang-tidy over src/ and checks that every header compiles alone; remembers what was clean.
 
-A file is looked at again when it, a header of ours that it includes (also indirectly), its compile command, .clang-tidy or
-clang-tidy itself has changed. Needs a configured build folder for its compile_commands.json.
+A file is looked at again when it, a header of ours that it includes (also indirectly), its compile
+command, .clang-tidy or clang-tidy itself has changed. Needs a configured build folder for its
+compile_commands.json.
 
   tools/tidy.py                          everything
   tools/tidy.py src/base/log.cc          only these files
@@ -26,8 +27,10 @@ SOURCE = ROOT / "src"
 CLANG_TIDY = "clang-tidy-19"
 CLANG = "clang++-19"
 INCLUDE = re.compile(rb'^\s*#\s*include\s*"([^"]+)"', re.MULTILINE)
-# g++ has them, clang does not; and a compile that only looks need not write anything.
-DROPPED_OPTIONS = {"-c", "-fdiagnostics-color=auto"}
+# g++ has them and clang has not, or they say where output goes, and there is none.
+DROPPED_OPTIONS = {"-c", "-MD", "-MMD", "-fdiagnostics-color=auto"}
+DROPPED_OPTIONS_WITH_VALUE = {"-o", "-MF", "-MT"}
+HEADER_OPTIONS = ["-Wno-pragma-once-outside-header", "-fsyntax-only", "-x", "c++"]
 
 
 class Headers:
@@ -61,24 +64,30 @@ class Headers:
 
 
 def compile_options(entry):
-    """The options of an entry of compile_commands.json, without compiler, launcher, input and output."""
+    """The options of an entry of compile_commands.json: no compiler, launcher, input, output."""
     words = entry.get("arguments") or shlex.split(entry["command"])
     compiler = next(i for i, word in enumerate(words) if re.search(r"(clang|g)\+\+(-\d+)?$", word))
     options, skip = [], False
-    for word in words[compiler + 1:]:
+    for word in words[compiler + 1 :]:
         if skip:
             skip = False
-        elif word in ("-o", "-MF", "-MT"):
+        elif word in DROPPED_OPTIONS_WITH_VALUE:
             skip = True
-        elif word in DROPPED_OPTIONS or word in ("-MD", "-MMD") or word == entry["file"]:
+        elif word in DROPPED_OPTIONS or word == entry["file"]:
             pass
         else:
             options.append(word)
     return options
 
 
+def first_include(source):
+    """A source that includes its own header first proves that the header compiles alone."""
+    found = INCLUDE.search(source.read_bytes())
+    return found[1].decode() if found else None
+
+
 def jobs_for(build, only):
-    """What to run: a list of (file, command). Sources through clang-tidy; headers that no source proves, through clang."""
+    """What to run, as (file, command): clang-tidy for sources, clang for unproven headers."""
     try:
         entries = json.loads((build / "compile_commands.json").read_text())
     except OSError as error:
@@ -93,13 +102,11 @@ def jobs_for(build, only):
         header_options.setdefault(path.parent, options)
     any_options = next(iter(header_options.values()), [f"-I{SOURCE}", "-std=c++20"])
     for header in sorted(SOURCE.rglob("*.h")):
-        # A source that includes its own header first proves that the header compiles alone.
         twin = header.with_suffix(".cc")
-        if twin in jobs and INCLUDE.search(twin.read_bytes()) and (
-                INCLUDE.search(twin.read_bytes())[1].decode() == header.relative_to(SOURCE).as_posix()):
+        if twin in jobs and first_include(twin) == header.relative_to(SOURCE).as_posix():
             continue
         options = header_options.get(header.parent, any_options)
-        jobs[header] = [CLANG, *options, "-Wno-pragma-once-outside-header", "-fsyntax-only", "-x", "c++", str(header)]
+        jobs[header] = [CLANG, *options, *HEADER_OPTIONS, str(header)]
     if only:
         jobs = {path: command for path, command in jobs.items() if path in only}
     return sorted(jobs.items())
@@ -108,32 +115,46 @@ def jobs_for(build, only):
 def run(job):
     path, command = job
     begin = time.monotonic()
-    done = subprocess.run(command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                          stderr=subprocess.STDOUT, text=True, errors="replace")
+    done = subprocess.run(
+        command,
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+    )
     # clang-tidy counts what it suppressed, whatever one asks.
-    output = "\n".join(line for line in done.stdout.splitlines()
-                       if not re.match(r"^\d+ warnings? (and \d+ errors? )?(generated|treated)", line))
+    output = "\n".join(
+        line
+        for line in done.stdout.splitlines()
+        if not re.match(r"^\d+ warnings? (and \d+ errors? )?(generated|treated)", line)
+    )
     return path, done.returncode, output.strip(), time.monotonic() - begin
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("files", nargs="*", type=pathlib.Path, help="files below src/ (default: all)")
-    parser.add_argument("--build", type=pathlib.Path, default=ROOT / "build/release", help="a configured build folder")
-    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="how many to run at once")
-    parser.add_argument("--no-cache", action="store_true", help="look at everything again")
-    parser.add_argument("--slowest", type=int, default=0, metavar="N", help="show the N files that took longest")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add("files", nargs="*", type=pathlib.Path, help="files below src/ (default: all)")
+    add("--build", type=pathlib.Path, default=ROOT / "build/release", help="a configured build")
+    add("--jobs", type=int, default=os.cpu_count(), help="how many to run at once")
+    add("--no-cache", action="store_true", help="look at everything again")
+    add("--slowest", type=int, default=0, metavar="N", help="show which N files took longest")
     arguments = parser.parse_args()
 
-    version = subprocess.run([CLANG_TIDY, "--version"], capture_output=True, text=True, check=True).stdout
-    common = hashlib.sha256(version.encode() + (ROOT / ".clang-tidy").read_bytes()).digest()
+    version = subprocess.check_output([CLANG_TIDY, "--version"])
+    common = hashlib.sha256(version + (ROOT / ".clang-tidy").read_bytes()).digest()
     cache = ROOT / "build/tidy"
     cache.mkdir(parents=True, exist_ok=True)
     headers = Headers()
     jobs = jobs_for(arguments.build, {path.resolve() for path in arguments.files})
     keys, pending = {}, []
     for path, command in jobs:
-        keys[path] = cache / hashlib.sha256(common + "\0".join(command).encode() + headers.digest(path)).hexdigest()
+        key = hashlib.sha256(common + "\0".join(command).encode() + headers.digest(path))
+        keys[path] = cache / key.hexdigest()
         if arguments.no_cache or not keys[path].exists():
             pending.append((path, command))
 
@@ -151,9 +172,10 @@ def main():
         for old in cache.iterdir():
             if old.name not in used:
                 old.unlink()
-    for took_s, path in sorted(times, reverse=True)[:arguments.slowest]:
+    for took_s, path in sorted(times, reverse=True)[: arguments.slowest]:
         print(f"{took_s:6.1f} s  {path.relative_to(ROOT)}")
-    print(f"tidy: {len(jobs)} files, {len(jobs) - len(pending)} unchanged since they were clean, {failed} with findings")
+    unchanged = len(jobs) - len(pending)
+    print(f"tidy: {len(jobs)} files, {unchanged} clean and unchanged, {failed} with findings")
     return 1 if failed else 0
 
 

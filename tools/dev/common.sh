@@ -9,7 +9,8 @@ export CMAKE_BUILD_PARALLEL_LEVEL="$jobs"
 # Sanitizer reports name functions only where they find a symbolizer.
 for symbolizer in /usr/bin/llvm-symbolizer-19 /usr/lib/llvm-19/bin/llvm-symbolizer; do
   if [ -x "$symbolizer" ]; then
-    export ASAN_SYMBOLIZER_PATH="$symbolizer" TSAN_SYMBOLIZER_PATH="$symbolizer" UBSAN_SYMBOLIZER_PATH="$symbolizer"
+    export ASAN_SYMBOLIZER_PATH="$symbolizer" TSAN_SYMBOLIZER_PATH="$symbolizer"
+    export UBSAN_SYMBOLIZER_PATH="$symbolizer"
     break
   fi
 done
@@ -32,8 +33,8 @@ known_preset() {
   case " $presets " in *" $1 "*) return 0 ;; *) return 1 ;; esac
 }
 
-# Files of the repository that match the patterns: tracked ones and new ones, but nothing ignored. Without git (a tarball)
-# everything outside of build/.
+# Files of the repository that match the patterns: tracked ones and new ones, but nothing ignored.
+# Without git (a tarball) everything outside of build/.
 source_files() {
   if git rev-parse --is-inside-work-tree >/dev/null 2>&1; then
     git ls-files --cached --others --exclude-standard -- "$@" | while IFS= read -r file; do

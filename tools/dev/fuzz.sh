@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=sh
-# Builds and runs the libFuzzer targets. Seeds are in fuzz/corpus/TARGET/, what a run learns stays in build/fuzz/corpus/.
+# Builds and runs the libFuzzer targets. Seeds are in fuzz/corpus/TARGET/, what a run learns stays
+# in build/fuzz/corpus/.
 
 help_fuzz() {
   cat <<'END'
 usage: ./dev fuzz [TARGET|all] [SECONDS]
        ./dev fuzz --list
 
-Runs one fuzz target, or all of them side by side, each for SECONDS (default: $FUZZ_SECONDS, else 60).
+Runs one fuzz target, or all of them side by side, each for SECONDS (default: $FUZZ_SECONDS, else
+60).
 An input that crashes is kept in build/fuzz/crashes/. To see it again: build/fuzz/fuzz/TARGET FILE
 
   ./dev fuzz --list
@@ -38,7 +40,8 @@ fuzz_names() {
 fuzz_run() {
   targets=$(fuzz_names)
   if [ "$1" != all ]; then
-    printf '%s\n' "$targets" | grep -qx "$1" || die "there is no fuzz target '$1'; './dev fuzz --list' shows all"
+    printf '%s\n' "$targets" | grep -qx "$1" ||
+      die "there is no fuzz target '$1'; './dev fuzz --list' shows all"
     targets=$1
   fi
   [ -n "$targets" ] || die "there is no fuzz target yet"

@@ -6,8 +6,9 @@ help_lint() {
   cat <<'END'
 usage: ./dev lint [--quick]
 
-Format, include rules, licence lines, shell scripts, headers that compile alone, and clang-tidy over src/ (left out by
---quick). clang-tidy's results are remembered in build/tidy, so only what changed is looked at again.
+Format, include rules, licence lines, shell scripts, headers that compile alone, and clang-tidy over
+src/ (left out by --quick). clang-tidy's results are remembered in build/tidy, so only what changed
+is looked at again.
 
   ./dev lint
   ./dev lint --quick
@@ -36,7 +37,8 @@ lint() {
   phase "include rule" python3 tools/check_includes.py || failed="$failed includes"
   phase "sources" check_sources || failed="$failed sources"
   phase "shell scripts" check_shell || failed="$failed shell"
-  phase "tests of the checks" python3 -m unittest discover -q -s tools -p '*_test.py' || failed="$failed tests-of-checks"
+  phase "tests of the checks" python3 -m unittest discover -q -s tools -p '*_test.py' ||
+    failed="$failed tests-of-checks"
   if [ -z "$1" ]; then
     phase "clang-tidy" check_tidy || failed="$failed clang-tidy"
   fi

@@ -6,8 +6,9 @@ help_setup() {
   cat <<'END'
 usage: ./dev setup [GROUP...]
 
-Installs the Debian packages that are missing, as root or with sudo, and says which. Groups: build (to compile),
-check (linters, sanitizers, fuzzers), vm (to run the demo and the VM tests); without one, all of them.
+Installs the Debian packages that are missing, as root or with sudo, and says which. Groups: build
+(to compile), check (linters, sanitizers, fuzzers), vm (to run the demo and the VM tests); without
+one, all of them.
 The packages are listed in tools/dev/packages.txt. Other commands do this by themselves.
 
   ./dev setup
@@ -26,7 +27,8 @@ cmd_setup() {
 setup() {
   wanted=$(package_names "$@")
   if ! command -v dpkg-query >/dev/null 2>&1; then
-    command -v cmake >/dev/null 2>&1 || die "this is no Debian; please install what tools/dev/packages.txt lists"
+    command -v cmake >/dev/null 2>&1 ||
+      die "this is no Debian; please install what tools/dev/packages.txt lists"
     return 0
   fi
   missing=$(missing_packages "$wanted")
@@ -47,7 +49,8 @@ package_names() {
 missing_packages() {
   # dpkg-query fails for names it does not know, and still prints the others.
   # shellcheck disable=SC2086 # a list of words
-  installed=$(dpkg-query -W -f='${db:Status-Abbrev}${Package}\n' $1 2>/dev/null | sed -n 's/^ii *//p' || true)
+  installed=$(dpkg-query -W -f='${db:Status-Abbrev}${Package}\n' $1 2>/dev/null |
+    sed -n 's/^ii *//p' || true)
   printf '%s\n' "$1" | awk -v installed="$installed" '
     BEGIN { split(installed, names, "\n"); for (i in names) have[names[i]] = 1 }
     NF { for (i = 1; i <= NF; i++) if ($i in have) next; printf " %s", $1 }'

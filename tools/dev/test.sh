@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=sh
-# ./dev test: goes through steps, each in a process of its own with its log in build/log/, and sums up.
+# ./dev test: goes through steps, each in a process of its own with its log in build/log/, and sums
+# up.
 
 all_steps="lint release gcc asan tsan defer fuzz vm"
 quick_steps="lint release"
@@ -73,7 +74,10 @@ cmd_test() {
     shift
   done
   for step in $chosen; do
-    case " $all_steps " in *" $step "*) ;; *) die "there is no step '$step'; the steps are: $all_steps" ;; esac
+    case " $all_steps " in
+      *" $step "*) ;;
+      *) die "there is no step '$step'; the steps are: $all_steps" ;;
+    esac
   done
   setup build check vm
   test_steps
@@ -147,7 +151,8 @@ print_summary() {
     awk '
       FNR == 1 { step = FILENAME; gsub(/^.*\/|\.skips$/, "", step) }
       { if (!($0 in steps)) order[++n] = $0; steps[$0] = steps[$0] " " step }
-      END { for (i = 1; i <= n; i++) printf "  %s (%s)\n", order[i], substr(steps[order[i]], 2) }' $skips
+      END { for (i = 1; i <= n; i++) printf "  %s (%s)\n", order[i], substr(steps[order[i]], 2) }
+    ' $skips
     echo
   fi
   cat "$summary"
@@ -155,8 +160,8 @@ print_summary() {
   echo "$passed passed, $failed failed, $skipped skipped"
 }
 
-# phase TITLE COMMAND...: a part of a step. Its output goes to the log, its title and time to descriptor 3. COMMAND may be a
-# function.
+# phase TITLE COMMAND...: a part of a step. Its output goes to the log, its title and time to
+# descriptor 3. COMMAND may be a function.
 phase() {
   phase_title=$1
   shift
@@ -165,13 +170,17 @@ phase() {
   phase_status=0
   "$@" || phase_status=$?
   phase_took=$(duration $(($(now) - phase_begin)))
-  case $phase_status in 0) phase_result=ok ;; "$skipped_status") phase_result=skipped ;; *) phase_result=failed ;; esac
+  case $phase_status in
+    0) phase_result=ok ;;
+    "$skipped_status") phase_result=skipped ;;
+    *) phase_result=failed ;;
+  esac
   printf '      %-28s %8s  %s\n' "$phase_title" "$phase_took" "$phase_result" >&3
   return "$phase_status"
 }
 
-# run_step NAME: what test_step calls, in a process of its own so that an error of one step ends only that step.
-# Descriptor 3 is the terminal.
+# run_step NAME: what test_step calls, in a process of its own so that an error of one step ends
+# only that step. Descriptor 3 is the terminal.
 run_step() {
   case $1 in
     lint) lint "${DPFS_QUICK:-}" ;;
@@ -197,11 +206,12 @@ test_preset() {
 # run_tests PRESET LABEL
 run_tests() {
   status=0
-  limited ctest --preset "$1" --label-regex "^$2\$" --parallel "$jobs" --no-tests=ignore || status=$?
+  limited ctest --preset "$1" --label-regex "^$2\$" --parallel "$jobs" --no-tests=ignore ||
+    status=$?
   record="build/$1/Testing/Temporary/LastTest.log"
   [ -f "$record" ] || return "$status"
   programs=$(grep -c '^[0-9]*/[0-9]* Testing: ' "$record" || true)
-  tests=$(awk '/^\[==========\] [0-9]+ tests? from .* ran/ { n += $2 } END { print n + 0 }' "$record")
+  tests=$(awk '/^\[=+\] [0-9]+ tests? from .* ran/ { n += $2 } END { print n + 0 }' "$record")
   echo "$tests $2 tests in $programs programs." >>"build/log/$1.detail"
   skipped_tests "$record" >>"build/log/$1.skips"
   if [ "$status" -ne 0 ]; then
@@ -216,7 +226,12 @@ skipped_tests() {
   awk '
     /^\[ RUN      \]/ { name = $4; why = ""; reading = 0; next }
     /: Skipped$/ { reading = 1; next }
-    /^\[  SKIPPED \]/ && $4 == name { print name ": " (why == "" ? "no reason given" : why); name = ""; reading = 0; next }
+    /^\[  SKIPPED \]/ && $4 == name {
+      print name ": " (why == "" ? "no reason given" : why)
+      name = ""
+      reading = 0
+      next
+    }
     reading && NF { why = why (why == "" ? "" : " ") $0 }' "$1"
 }
 
@@ -228,9 +243,12 @@ failed_tests() {
     name != "" && n < 40 { lines[n++] = $0 }
     /^\[       OK \]|^\[  SKIPPED \]/ { name = "" }
     /^\[  FAILED  \]/ && name != "" { show() }
-    /^<end of output>/ && name != "" { lines[n++] = "(the program ended, or was ended, inside of " name ")"; show() }' "$1" |
+    /^<end of output>/ && name != "" {
+      lines[n++] = "(the program ended, or was ended, inside of " name ")"
+      show()
+    }' "$1" |
     head -n 120
-  grep -E -A 24 'ERROR: (Address|Leak|Thread|Undefined)|WARNING: ThreadSanitizer|runtime error:' "$1" | head -n 120 || true
+  grep -E -A 24 'ERROR: (Address|Leak)|WARNING: Thread|runtime error:' "$1" | head -n 120 || true
   grep -E '^(Test (Failed|Timeout)|.*\*\*\*(Failed|Timeout|Exception))' "$1" | head -n 20 || true
 }
 
@@ -262,7 +280,8 @@ skip_step() {
   exit "$skipped_status"
 }
 
-# limited COMMAND...: ends it when it hangs. Functions cannot be given to timeout, so they are called through ./dev.
+# limited COMMAND...: ends it when it hangs. Functions cannot be given to timeout, so they are
+# called through ./dev.
 limited() {
   case $1 in
     build_preset)

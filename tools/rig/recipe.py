@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the VM tenant is made of, and where the unpacked kit lies. A changed recipe is fetched anew.
+
+Everything comes from one Debian suite and runs through that suite's own C library, so the same bits
+run on any Debian host, nothing is installed, and one package index is all that has to be read.
+Trixie has what the tests want: QEMU 10.0, the 6.12 cloud kernel (FUSE, VIRTIO_FS and VIRTIO_PCI
+built in) and virtiofsd 1.13.
+"""
+import hashlib
+import os
+import pathlib
+import re
+
+SUITE = "trixie"
+ARCHITECTURE = "amd64"
+
+# Unpacked with the libraries they need. zstd opens the kernel image: Python 3.11 cannot.
+PACKAGES = (
+    "qemu-system-x86",
+    "virtiofsd",
+    "busybox-static",
+    "fio",
+    "xfsprogs",
+    "attr",
+    "zstd",
+)
+# A meta package: the kernel proper is what it depends on.
+KERNEL_PACKAGE = "linux-image-cloud-amd64"
+
+# Of all that the packages above depend on, only libraries and QEMU's own files are of use here:
+# nothing is configured, so the tools of maintainer scripts (debconf, adduser) are left out.
+KEPT = re.compile(r"^(lib|zlib1g$|qemu-system-|seabios$)")
+LEFT_OUT = re.compile(r"^lib(python|icu|pam)")
+
+# Programs of the kit that the guest gets, with their libraries.
+GUEST_PROGRAMS = ("usr/bin/fio", "usr/sbin/xfs_io", "usr/bin/getfattr", "usr/bin/setfattr")
+
+# Raised when the code that unpacks does something else with the same packages.
+LAYOUT = 1
+
+
+def stamp():
+    """Names the recipe: two kits with the same stamp are interchangeable."""
+    text = repr((SUITE, ARCHITECTURE, PACKAGES, KERNEL_PACKAGE, KEPT.pattern, LEFT_OUT.pattern,
+                 GUEST_PROGRAMS, LAYOUT))
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def cache_folder():
+    """Where kits are kept: outside of the source tree, so that clones share them."""
+    chosen = os.environ.get("DPFS_CACHE")
+    if chosen:
+        return pathlib.Path(chosen).expanduser().absolute()
+    base = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
+    return pathlib.Path(base) / "dpfs"
+
+
+def kit_folder():
+    return cache_folder() / f"rig-{stamp()}"

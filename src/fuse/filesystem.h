@@ -21,6 +21,9 @@ struct Negotiated {
 // later (Op). An operation that is not overridden answers ENOSYS, which Linux takes as "never ask
 // again" where it can.
 //
+// FORGET has no answer that could wait: forget() is always ready, and does what takes time on its
+// own.
+//
 // `request` gives who asks (request.header.uid, gid, pid) and lives until the operation is done; so
 // do the Names and IoViews in `args`. A coroutine takes args by value.
 class FileSystem {

@@ -1,0 +1,284 @@
+// SPDX-License-Identifier: Apache-2.0
+// Dispatch of FUSE messages to a file system.
+#include "fuse/session.h"
+
+#include <concepts>
+#include <type_traits>
+#include <utility>
+
+#include "base/assert.h"
+
+namespace dpfs {
+namespace {
+
+using fuse::Opcode;
+
+constexpr uint32_t kMinorMin = 31;  // Linux 5.4, the first with virtio-fs
+constexpr uint32_t kPageBytes = 4096;
+constexpr uint64_t kOfferedFlags = fuse::init_flag::kAsyncRead | fuse::init_flag::kAtomicOTrunc |
+                                   fuse::init_flag::kBigWrites | fuse::init_flag::kAutoInvalData |
+                                   fuse::init_flag::kDoReaddirplus |
+                                   fuse::init_flag::kReaddirplusAuto | fuse::init_flag::kAsyncDio |
+                                   fuse::init_flag::kParallelDirops | fuse::init_flag::kMaxPages |
+                                   fuse::init_flag::kSetxattrExt | fuse::init_flag::kInitExt;
+
+template <class Args>
+concept SaysSizeWhenEmpty = std::same_as<Args, GetxattrArgs> || std::same_as<Args, ListxattrArgs>;
+
+// True for the question "how long would it be?", which is answered by a GetxattrOut instead of
+// bytes.
+template <class Args>
+bool asks_size(const Args& args) noexcept {
+  if constexpr (SaysSizeWhenEmpty<Args>) return args.into.empty();
+  return false;
+}
+
+template <class Out>
+constexpr size_t reply_bytes() noexcept {
+  if constexpr (std::same_as<Out, Unit> || std::same_as<Out, uint32_t>)
+    return 0;
+  else
+    return sizeof(Out);
+}
+
+template <class Out>
+uint64_t payload_bytes(const Out& out) noexcept {
+  if constexpr (std::same_as<Out, uint32_t>) return out;
+  if constexpr (std::same_as<Out, fuse::WriteOut>) return out.size;
+  return 0;
+}
+
+}  // namespace
+
+const char* opcode_name(uint32_t opcode) noexcept {
+  switch (static_cast<Opcode>(opcode)) {
+#define DPFS_OP(name, Args, Out, effect) \
+  case Opcode::name:                     \
+    return #name;
+#include "fuse/ops.def"
+    case Opcode::init:
+      return "init";
+    case Opcode::destroy:
+      return "destroy";
+    case Opcode::interrupt:
+      return "interrupt";
+    case Opcode::batch_forget:
+      return "batch_forget";
+    case Opcode::rename:
+      return "rename";
+    default:
+      return nullptr;
+  }
+}
+
+Session::~Session() {
+  DPFS_ASSERT(in_flight_ == 0);
+  if (state_ == State::begun) fs_.end();
+}
+
+void Session::serve(Request& request) noexcept {
+  Reply reply(request);
+  const Result<Unit> header = decode_header(request);
+  OpCounters& counter = counters_.of(request.header.opcode);
+  ++counter.requests;
+  if (!header) return refuse(request, std::move(reply), header.error());
+  dispatch(request, std::move(reply));
+}
+
+void Session::dispatch(Request& request, Reply reply) noexcept {
+  const auto opcode = static_cast<Opcode>(request.header.opcode);
+  if (opcode == Opcode::init || opcode == Opcode::init_bswap_reserved) {
+    return init(request, std::move(reply));
+  }
+  if (state_ != State::begun) return refuse(request, std::move(reply), Errno::io);
+  switch (opcode) {
+#define DPFS_OP(name, Args, Out, effect)                                                       \
+  case Opcode::name: {                                                                         \
+    const Result<Args> args = decode(request, limits_, ArgsOf<Args>{});                        \
+    if (!args) return refuse(request, std::move(reply), args.error());                         \
+    if (request.out.size() < sizeof(fuse::OutHeader) + reply_bytes<Out>() &&                   \
+        opcode != Opcode::forget) {                                                            \
+      return refuse(request, std::move(reply), Errno::inval);                                  \
+    }                                                                                          \
+    ++in_flight_;                                                                              \
+    return answer<Out>(request, std::move(reply), fs_.name(request, *args), asks_size(*args)); \
+  }
+#include "fuse/ops.def"
+    case Opcode::rename: {
+      const Result<RenameArgs> args = decode(request, limits_, ArgsOf<RenameArgs>{});
+      if (!args) return refuse(request, std::move(reply), args.error());
+      ++in_flight_;
+      return answer<Unit>(request, std::move(reply), fs_.rename2(request, *args), false);
+    }
+    case Opcode::batch_forget:
+      return batch_forget(request, std::move(reply));
+    case Opcode::destroy:
+      return destroy(std::move(reply));
+    default:
+      return refuse(request, std::move(reply), Errno::nosys);
+  }
+}
+
+template <class Out>
+void Session::answer(Request& request, Reply reply, Op<Out> op, bool says_size) noexcept {
+  if (!op.ready()) {
+    answer_later(request, std::move(reply), std::move(op), says_size);
+    return;
+  }
+  finish(request, reply, op.take(), says_size);
+}
+
+template <class Out>
+Detached Session::answer_later(Request& request, Reply reply, Op<Out> op, bool says_size) noexcept {
+  const Result<Out> result = co_await op;
+  finish(request, reply, result, says_size);
+}
+
+// Everything about the request is noted before it is answered: then its slot is somebody else's.
+template <class Out>
+void Session::finish(Request& request, Reply& reply, Result<Out> result, bool says_size) noexcept {
+  const auto opcode = static_cast<Opcode>(request.header.opcode);
+  OpCounters& counter = counters_.of(request.header.opcode);
+  if (!result) {
+    ++counter.errors;
+  } else {
+    counter.bytes += payload_bytes(*result);
+  }
+  if (opcode == Opcode::forget) {
+    reply.none();
+  } else if (!result) {
+    reply.error(result.error());
+  } else if constexpr (std::same_as<Out, Unit>) {
+    reply.bytes(0);
+  } else if constexpr (std::same_as<Out, uint32_t>) {
+    if (says_size) {
+      reply.value(fuse::GetxattrOut{.size = *result});
+    } else {
+      reply.bytes(*result);
+    }
+  } else {
+    reply.value(*result);
+  }
+  request_done();
+}
+
+void Session::refuse(Request& request, Reply reply, Errno why) noexcept {
+  ++counters_.of(request.header.opcode).errors;
+  reply.error(why);
+}
+
+void Session::request_done() noexcept {
+  --in_flight_;
+  if (in_flight_ == 0 && state_ == State::ending) end();
+}
+
+void Session::end() noexcept {
+  fs_.end();
+  state_ = State::fresh;
+  may_begin_again_ = true;
+  if (destroy_reply_) {
+    Reply reply = std::move(*destroy_reply_);
+    destroy_reply_.reset();
+    reply.bytes(0);
+  }
+}
+
+// ---- The session's own messages -----------------------------------------------------------------
+
+void Session::init(Request& request, Reply reply) noexcept {
+  if (state_ == State::ending || (state_ == State::begun && !may_begin_again_)) {
+    return refuse(request, std::move(reply), Errno::inval);
+  }
+  fuse::InitIn in{};
+  if (request.in.copy_out(&in, sizeof in) < fuse::kInitInCompatSize) {
+    return refuse(request, std::move(reply), Errno::inval);
+  }
+  if (request.out.size() < sizeof(fuse::OutHeader) + sizeof(fuse::InitOut)) {
+    return refuse(request, std::move(reply), Errno::inval);
+  }
+  if (static_cast<Opcode>(request.header.opcode) == Opcode::init_bswap_reserved) {
+    if (init_log_.admit() >= 0)
+      log::warn("{}: the tenant's byte order is not ours: refused", name_);
+    return refuse(request, std::move(reply), Errno::proto);
+  }
+  if (in.major > fuse::kMajorVersion) {
+    // The tenant's kernel will try again with a version that both have.
+    return reply.value(fuse::InitOut{.major = fuse::kMajorVersion, .minor = fuse::kMinorVersion});
+  }
+  if (state_ == State::begun) {  // a reboot without DESTROY
+    DPFS_ASSERT(in_flight_ == 0);
+    fs_.end();
+    state_ = State::fresh;
+  }
+  if (const Errno why = negotiate(in); why != Errno::none) {
+    return refuse(request, std::move(reply), why);
+  }
+  if (init_log_.admit() >= 0) {
+    log::info("{}: a tenant mounts with FUSE {}.{}, flags {:#x}", name_, fuse::kMajorVersion,
+              negotiated_.minor, negotiated_.flags);
+  }
+  reply.value(init_out(in));
+}
+
+Errno Session::negotiate(const fuse::InitIn& in) noexcept {
+  if (in.major < fuse::kMajorVersion || in.minor < kMinorMin) {
+    if (init_log_.admit() >= 0) {
+      log::warn("{}: the tenant speaks FUSE {}.{}; 7.{} or later is needed", name_, in.major,
+                in.minor, kMinorMin);
+    }
+    return Errno::proto;
+  }
+  uint64_t theirs = in.flags;
+  if ((theirs & fuse::init_flag::kInitExt) != 0) theirs |= uint64_t{in.flags2} << 32;
+  negotiated_ = {
+      .minor = std::min(in.minor, fuse::kMinorVersion),
+      .flags = theirs & kOfferedFlags,
+      .write_bytes_max = options_.io_bytes_max,
+      .readahead_bytes_max = in.max_readahead,
+  };
+  fs_.begin(negotiated_);
+  limits_ = {
+      .io_bytes_max = options_.io_bytes_max,
+      .setxattr_ext = (negotiated_.flags & fuse::init_flag::kSetxattrExt) != 0,
+  };
+  state_ = State::begun;
+  may_begin_again_ = false;
+  return Errno::none;
+}
+
+fuse::InitOut Session::init_out(const fuse::InitIn& in) const noexcept {
+  fuse::InitOut out{};
+  out.major = fuse::kMajorVersion;
+  out.minor = fuse::kMinorVersion;
+  out.max_readahead = std::min(in.max_readahead, negotiated_.readahead_bytes_max);
+  out.flags = static_cast<uint32_t>(negotiated_.flags);
+  out.flags2 = static_cast<uint32_t>(negotiated_.flags >> 32);
+  out.max_background = options_.background_max;
+  out.congestion_threshold = static_cast<uint16_t>(options_.background_max * 3 / 4);
+  out.max_write = negotiated_.write_bytes_max;
+  out.time_gran = 1;
+  out.max_pages = static_cast<uint16_t>(negotiated_.write_bytes_max / kPageBytes);
+  return out;
+}
+
+// Waits for what is in flight; new requests are refused meanwhile.
+void Session::destroy(Reply reply) noexcept {
+  state_ = State::ending;
+  destroy_reply_.emplace(std::move(reply));
+  if (in_flight_ == 0) end();
+}
+
+void Session::batch_forget(Request& request, Reply reply) noexcept {
+  const Result<fuse::BatchForgetIn> in = request.in.load<fuse::BatchForgetIn>();
+  // What is there is forgotten, also when the count promises more: the tenant has nobody to tell an
+  // error to.
+  for (uint32_t i = 0; in && i < in->count; ++i) {
+    const Result<fuse::ForgetOne> one = request.in.load<fuse::ForgetOne>();
+    if (!one) break;
+    const Op<Unit> op = fs_.forget(request, ForgetArgs{NodeId{one->nodeid}, one->nlookup});
+    DPFS_ASSERT(op.ready());
+  }
+  reply.none();
+}
+
+}  // namespace dpfs

@@ -7,9 +7,10 @@ help_setup() {
 usage: ./dev setup [GROUP...]
 
 Installs the Debian packages that are missing, as root or with sudo, and says which. Groups: build
-(to compile), check (linters, sanitizers, fuzzers), vm (to run the demo and the VM tests); without
-one, all of them.
-The packages are listed in tools/dev/packages.txt. Other commands do this by themselves.
+(to compile) and check (linters, sanitizers, fuzzers); without one, both. They are listed in
+tools/dev/packages.txt. Other commands do this by themselves.
+
+What the VM needs (QEMU, a kernel) is never installed: tools/rig/fetch.py unpacks it into a cache.
 
   ./dev setup
   ./dev setup build
@@ -18,7 +19,7 @@ END
 
 cmd_setup() {
   wants_help "$@" && { help_setup; return; }
-  [ $# -gt 0 ] || set -- build check vm
+  [ $# -gt 0 ] || set -- build check
   setup "$@"
   say "everything needed is installed"
 }

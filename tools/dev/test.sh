@@ -79,7 +79,7 @@ cmd_test() {
       *) die "there is no step '$step'; the steps are: $all_steps" ;;
     esac
   done
-  setup build check vm
+  setup build check
   test_steps
 }
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Writes initramfs archives ('newc' cpio). One file may hold several; the kernel unpacks them all."""
+"""Writes initramfs archives ('newc' cpio). A file may hold several, all get unpacked."""
 import io
 import pathlib
 import stat

@@ -79,7 +79,7 @@ def lock(path, on_message):
 
 
 def fetch(folder, on_message):
-    """Makes the kit in a folder beside `folder` and renames it: it is there wholly or not at all."""
+    """Makes the kit beside `folder` and renames it: it is there wholly or not at all."""
     begin = time.monotonic()
     # Under the lock nobody else works here: what a killed run left behind is of no use to anyone.
     for stale in folder.parent.glob("partial-*"):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A private apt: reads another suite of this machine's Debian mirror, touches nothing of the system.
+"""A private apt: reads another suite of this machine's Debian mirror and leaves the system alone.
 
 The mirror, its options and keyrings are taken from the machine's own sources; proxy and passwords
 come from apt's own configuration, which stays in force.
@@ -41,9 +41,9 @@ def main_archive(sources_list=SOURCES_LIST, sources_folder=SOURCES_FOLDER):
     # A vendor's repository may look the same; Debian's own says so in its address or keyring.
     candidates.sort(key=lambda source: "debian" not in source["URIs"] + source.get("Signed-By", ""))
     if not candidates:
-        raise AptError("no Debian mirror in /etc/apt: the VM rig is made of Debian packages. Name a "
-                       "mirror in the environment variable DPFS_DEBIAN_MIRROR (the address that "
-                       "ends in /debian).")
+        raise AptError("no Debian mirror in /etc/apt: the VM rig is made of Debian packages. "
+                       "Name a mirror in the environment variable DPFS_DEBIAN_MIRROR (the address "
+                       "that ends in /debian).")
     dropped = {"Types", "Suites", "Components", "Architectures", "Enabled"}
     return {name: value for name, value in candidates[0].items() if name not in dropped}
 
@@ -75,7 +75,7 @@ def one_line_sources(text):
 
 def field_name(name):
     """As apt's manual writes it: the names are case-insensitive."""
-    return {"uris": "URIs"}.get(name.lower(), "-".join(part.capitalize() for part in name.split("-")))
+    return "-".join(part.capitalize() for part in name.split("-")).replace("Uris", "URIs")
 
 
 def deb822_sources(text):
@@ -138,8 +138,8 @@ class PrivateApt:
                                      stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                      stderr=subprocess.STDOUT)
         except FileNotFoundError:
-            raise AptError(f"{program} is not there: the VM rig is made of Debian packages and needs "
-                           "apt to fetch them") from None
+            raise AptError(f"{program} is not there: the VM rig is made of Debian packages and "
+                           "needs apt to fetch them") from None
         lines = []
         try:
             with child.stdout:

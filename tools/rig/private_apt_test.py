@@ -51,8 +51,8 @@ class MainArchive(unittest.TestCase):
 
     def test_a_line_gives_its_mirror_and_options(self):
         self.list.write_text("# deb http://old.example/debian bookworm main\n"
-                             "deb [arch=amd64 signed-by=/k.gpg trusted=yes] http://m.example/debian bookworm"
-                             " main\n")
+                             "deb [arch=amd64 signed-by=/k.gpg trusted=yes] "
+                             "http://m.example/debian bookworm main\n")
         self.assertEqual(self.found(), {"URIs": "http://m.example/debian", "Signed-By": "/k.gpg",
                                         "Trusted": "yes"})
 

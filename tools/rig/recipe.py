@@ -21,7 +21,6 @@ PACKAGES = (
     "busybox-static",
     "fio",
     "xfsprogs",
-    "attr",
     "zstd",
 )
 # A meta package: the kernel proper is what it depends on.
@@ -33,7 +32,7 @@ KEPT = re.compile(r"^(lib|zlib1g$|qemu-system-|seabios$)")
 LEFT_OUT = re.compile(r"^lib(python|icu|pam)")
 
 # Programs of the kit that the guest gets, with their libraries.
-GUEST_PROGRAMS = ("usr/bin/fio", "usr/sbin/xfs_io", "usr/bin/getfattr", "usr/bin/setfattr")
+GUEST_PROGRAMS = ("usr/bin/fio", "usr/sbin/xfs_io")
 
 # Raised when the code that unpacks does something else with the same packages.
 LAYOUT = 1

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Takes the uncompressed kernel out of a bzImage, for QEMU to boot by PVH: unpacking is slow in TCG."""
+"""Takes the uncompressed kernel out of a bzImage, for PVH: unpacking is slow when emulated."""
 import gzip
 import lzma
 import struct

@@ -43,9 +43,10 @@ class Session {
         128;  // requests that the tenant's kernel may have under way unasked (readahead)
   };
 
-  // `name` is for the log (the device's tag).
-  Session(FileSystem& fs, std::string_view name, const Options& options) noexcept
-      : fs_(fs), name_(name), options_(options) {}
+  // `name` is for the log (the device's tag). `counters` go on from session to session.
+  Session(FileSystem& fs, std::string_view name, const Options& options,
+          SessionCounters& counters) noexcept
+      : fs_(fs), name_(name), options_(options), counters_(counters) {}
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
   ~Session();
@@ -60,7 +61,6 @@ class Session {
 
   bool begun() const noexcept { return state_ == State::begun; }
   const Negotiated& negotiated() const noexcept { return negotiated_; }
-  SessionCounters& counters() noexcept { return counters_; }
   // Requests that the file system has and has not answered.
   uint32_t in_flight() const noexcept { return in_flight_; }
 
@@ -94,7 +94,7 @@ class Session {
   uint32_t in_flight_ = 0;
   std::optional<Reply> destroy_reply_;  // waits until nothing is in flight
   log::RateLimit init_log_;
-  SessionCounters counters_;
+  SessionCounters& counters_;
 };
 
 }  // namespace dpfs

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+// Server: a device's listening socket. Serves one VMM after another, each with a fresh session.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "transport/vhost_user/connection.h"
+
+namespace dpfs::vhost_user {
+
+// A listening socket at `path`; a stale one is replaced. Throws std::runtime_error when somebody
+// listens there already, when the path is no socket, or when it cannot be made.
+Fd listen_at(const std::string& path);
+// One that somebody else made (systemd, libvirt). Throws std::runtime_error when it is none.
+Fd adopt_listening(int fd);
+
+// Of its reactor, except the constructor and the destructor, which run while the reactor does not
+// know of it.
+class Server final : private Watch, private ConnectionOwner {
+ public:
+  Server(Reactor& reactor, DeviceOptions options, FileSystem& fs, Fd listening);
+  ~Server();
+
+  // False when the socket cannot be watched.
+  bool open() noexcept;
+  // Accepts no more, answers what is in flight, then calls `closed`.
+  void close(std::function<void()> closed) noexcept;
+
+  const DeviceOptions& options() const noexcept { return options_; }
+  const SessionCounters& counters() const noexcept { return counters_; }
+
+ private:
+  void ready() noexcept override;
+  void connection_closed() noexcept override;
+  void accept_next() noexcept;
+
+  Reactor& reactor_;
+  DeviceOptions options_;
+  FileSystem& fs_;
+  Fd listening_;
+  SessionCounters counters_;
+  std::unique_ptr<Connection> connection_;
+  std::function<void()> closed_;
+  bool closing_ = false;
+};
+
+}  // namespace dpfs::vhost_user

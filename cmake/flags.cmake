@@ -6,6 +6,8 @@ set(CMAKE_CXX_EXTENSIONS OFF)
 set(CMAKE_CXX_SCAN_FOR_MODULES OFF)
 set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
 set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+# Ninja removes the colours where it does not write to a terminal.
+set(CMAKE_COLOR_DIAGNOSTICS ON)
 include(CheckPIESupported)
 check_pie_supported(LANGUAGES CXX)
 
@@ -19,10 +21,7 @@ target_compile_options(dpfs_flags INTERFACE
   # Asserts and debug information name files from the root of the repository, wherever it lies.
   "-ffile-prefix-map=${PROJECT_SOURCE_DIR}/=")
 if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
-  target_compile_options(dpfs_flags INTERFACE
-    -Wno-missing-designated-field-initializers -fcolor-diagnostics)
-else()
-  target_compile_options(dpfs_flags INTERFACE -fdiagnostics-color=auto)
+  target_compile_options(dpfs_flags INTERFACE -Wno-missing-designated-field-initializers)
 endif()
 find_package(Threads REQUIRED)
 target_link_libraries(dpfs_flags INTERFACE Threads::Threads)

@@ -27,8 +27,8 @@ SOURCE = ROOT / "src"
 CLANG_TIDY = "clang-tidy-19"
 CLANG = "clang++-19"
 INCLUDE = re.compile(rb'^\s*#\s*include\s*"([^"]+)"', re.MULTILINE)
-# g++ has them and clang has not, or they say where output goes, and there is none.
-DROPPED_OPTIONS = {"-c", "-MD", "-MMD", "-fdiagnostics-color=auto"}
+# They say where output goes, which nobody wants here, or colour it.
+DROPPED_OPTIONS = {"-c", "-MD", "-MMD", "-fdiagnostics-color", "-fcolor-diagnostics"}
 DROPPED_OPTIONS_WITH_VALUE = {"-o", "-MF", "-MT"}
 # In tests the analyzer walks through GoogleTest's macros, for five times the time and no finding.
 TEST_CHECKS = ["--checks=-clang-analyzer-*,-performance-*"]

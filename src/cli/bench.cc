@@ -89,7 +89,6 @@ int run(const BenchOptions& options) {
                    outcomes.back().failure.c_str());
       failed = true;
     }
-    if (Result<uint64_t> rss = process_rss(daemon)) device.rss_bytes = *rss;
   } catch (...) {
     progress.clear();
     if (!tenant.device.connection().peer_has_closed()) files->remove();

@@ -179,6 +179,15 @@ class StatfsJob final : public BenchJob {
   }
 };
 
+// The rings run and the device has been mounted, but nobody asks anything.
+class IdleJob final : public BenchJob {
+ public:
+  void set_up(uint32_t) override {}
+  bool idle() const noexcept override { return true; }
+  void fill(BenchSlot&) noexcept override {}
+  BenchStep completed(BenchSlot&) noexcept override { return BenchStep::done; }
+};
+
 // The lookups are forgotten when the device is: at the end of the connection.
 class LookupJob final : public BenchJob {
  public:
@@ -325,8 +334,8 @@ class CreateJob final : public BenchJob {
 }  // namespace
 
 std::vector<std::string> bench_job_names() {
-  return {"randread", "randwrite",   "read",   "write", "getattr",
-          "lookup",   "readdirplus", "create", "statfs"};
+  return {"randread", "randwrite",   "read",   "write",  "getattr",
+          "lookup",   "readdirplus", "create", "statfs", "idle"};
 }
 
 std::shared_ptr<BenchFiles> make_bench_files(driver::Tenant& tenant, const BenchOptions& options) {
@@ -345,6 +354,7 @@ std::unique_ptr<BenchJob> make_bench_job(const std::string& name, driver::Tenant
   if (name == "readdirplus") return std::make_unique<ReaddirplusJob>(tenant, options, files);
   if (name == "create") return std::make_unique<CreateJob>(tenant, files);
   if (name == "statfs") return std::make_unique<StatfsJob>();
+  if (name == "idle") return std::make_unique<IdleJob>();
   throw BenchError("there is no job " + name);
 }
 

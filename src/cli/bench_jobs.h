@@ -49,6 +49,8 @@ class BenchJob {
   virtual void between() noexcept {}
   // After the load: the checks that --verify leaves for the end, and the job's files go.
   virtual void tear_down() {}
+  // Sends nothing at all: what the daemon does then is all that is measured.
+  virtual bool idle() const noexcept { return false; }
   // Payload of one operation.
   virtual uint64_t bytes() const noexcept { return 0; }
   // What went wrong first; empty where nothing did.

@@ -24,6 +24,12 @@ uint64_t clock_ns(clockid_t clock) {
   return static_cast<uint64_t>(now.tv_sec) * kNsPerSecond + static_cast<uint64_t>(now.tv_nsec);
 }
 
+void sleep_ns(uint64_t nanoseconds) {
+  timespec pause{.tv_sec = static_cast<time_t>(nanoseconds / kNsPerSecond),
+                 .tv_nsec = static_cast<long>(nanoseconds % kNsPerSecond)};
+  nanosleep(&pause, nullptr);
+}
+
 uint64_t to_ns(double seconds) { return static_cast<uint64_t>(seconds * 1e9); }
 
 }  // namespace
@@ -43,6 +49,12 @@ BenchOutcome BenchLoad::run(const std::string& name, BenchJob& job, const BenchP
 
   stopping_ = false;
   operations_wanted_ = 0;
+  if (job.idle()) {
+    // What the daemon may still do about the set-up is not idleness.
+    sleep_ns(to_ns(options_.warmup_seconds));
+    measure(progress);
+    return std::move(outcome_);
+  }
   for (uint32_t i = 0; i < slots_.size(); ++i) {
     BenchSlot& slot = slots_[i];
     slot = {};
@@ -127,6 +139,22 @@ void BenchLoad::measure(const BenchProgress& progress) {
   const Result<uint64_t> daemon_before = process_cpu_ns(daemon_);
   const uint64_t tenant_before = clock_ns(CLOCK_PROCESS_CPUTIME_ID);
   const uint64_t begun_ns = clock_ns(CLOCK_MONOTONIC);
+  job_->idle() ? rest(progress) : send(progress);
+  outcome_.seconds = static_cast<double>(clock_ns(CLOCK_MONOTONIC) - begun_ns) / 1e9;
+  outcome_.tenant_cpu_ns = clock_ns(CLOCK_PROCESS_CPUTIME_ID) - tenant_before;
+  const Result<uint64_t> daemon_after = process_cpu_ns(daemon_);
+  outcome_.has_daemon_cpu = daemon_before && daemon_after;
+  if (outcome_.has_daemon_cpu) outcome_.daemon_cpu_ns = *daemon_after - *daemon_before;
+  if (Result<uint64_t> rss = process_rss(daemon_)) outcome_.daemon_rss_bytes = *rss;
+  const driver::Queue::Counters queues = tenant_.client.queue_counters();
+  outcome_.kicks = queues.kicks;
+  outcome_.interrupts = queues.interrupts;
+  outcome_.bad_replies = tenant_.client.counters().bad_replies + queues.broken;
+  outcome_.bytes = outcome_.operations * job_->bytes();
+}
+
+void BenchLoad::send(const BenchProgress& progress) {
+  const uint64_t begun_ns = clock_ns(CLOCK_MONOTONIC);
   const uint64_t end_ns =
       options_.operations != 0 ? UINT64_MAX : begun_ns + to_ns(options_.seconds);
   uint64_t progress_ns = begun_ns + kProgressNs;
@@ -137,16 +165,14 @@ void BenchLoad::measure(const BenchProgress& progress) {
     progress_ns = now_ns_ + kProgressNs;
     if (progress) progress(static_cast<double>(now_ns_ - begun_ns) / 1e9, outcome_.operations);
   }
-  outcome_.seconds = static_cast<double>(clock_ns(CLOCK_MONOTONIC) - begun_ns) / 1e9;
-  outcome_.tenant_cpu_ns = clock_ns(CLOCK_PROCESS_CPUTIME_ID) - tenant_before;
-  const Result<uint64_t> daemon_after = process_cpu_ns(daemon_);
-  outcome_.has_daemon_cpu = daemon_before && daemon_after;
-  if (outcome_.has_daemon_cpu) outcome_.daemon_cpu_ns = *daemon_after - *daemon_before;
-  const driver::Queue::Counters queues = tenant_.client.queue_counters();
-  outcome_.kicks = queues.kicks;
-  outcome_.interrupts = queues.interrupts;
-  outcome_.bad_replies = tenant_.client.counters().bad_replies + queues.broken;
-  outcome_.bytes = outcome_.operations * job_->bytes();
+}
+
+void BenchLoad::rest(const BenchProgress& progress) const {
+  const uint64_t wanted_ns = to_ns(options_.seconds);
+  for (uint64_t slept_ns = 0; slept_ns < wanted_ns; slept_ns += kProgressNs) {
+    sleep_ns(std::min(kProgressNs, wanted_ns - slept_ns));
+    if (progress) progress(static_cast<double>(slept_ns + kProgressNs) / 1e9, 0);
+  }
 }
 
 // What is still in flight is waited for, and no longer counted. A job of several steps ends its

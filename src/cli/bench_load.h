@@ -28,6 +28,7 @@ struct BenchOutcome {
   uint64_t bad_replies = 0;
   uint64_t daemon_cpu_ns = 0;
   bool has_daemon_cpu = false;
+  uint64_t daemon_rss_bytes = 0;  // at the end
   uint64_t tenant_cpu_ns = 0;
   Histogram latency_ns;
 
@@ -61,6 +62,8 @@ class BenchLoad {
   void turn();
   void warm_up();
   void measure(const BenchProgress& progress);
+  void send(const BenchProgress& progress);
+  void rest(const BenchProgress& progress) const;
   void drain();
   BenchSlot& slot_of(driver::Call& call) noexcept { return slots_[call.mark]; }
 

@@ -18,6 +18,7 @@ Jobs:
   readdirplus                     --bs bytes of that directory's listing
   create                          create, write 4 KiB, close and unlink a file
   statfs                          of the root
+  idle                            nothing: the daemon's memory and CPU while nobody asks
 
 Examples:
   dpfs bench --socket /run/dpfs/a.sock --job randread --depth 32

@@ -87,13 +87,17 @@ std::string bench_json(const BenchDevice& device, const BenchOptions& options,
         {"kicks_per_operation", outcome.per_operation(outcome.kicks)},
         {"interrupts_per_operation", outcome.per_operation(outcome.interrupts)},
         {"daemon_cpu_ns_per_operation", nullptr},
+        {"daemon_cpu_ns", nullptr},
+        {"daemon_rss_bytes", outcome.daemon_rss_bytes},
         {"tenant_cpu_ns_per_operation", outcome.per_operation(outcome.tenant_cpu_ns)},
         {"failures", outcome.failures},
         {"failure", outcome.failure},
         {"bad_replies", outcome.bad_replies},
     };
-    if (outcome.has_daemon_cpu)
+    if (outcome.has_daemon_cpu) {
       job["daemon_cpu_ns_per_operation"] = outcome.per_operation(outcome.daemon_cpu_ns);
+      job["daemon_cpu_ns"] = outcome.daemon_cpu_ns;
+    }
     jobs.push_back(std::move(job));
   }
   ordered_json report = {
@@ -102,8 +106,7 @@ std::string bench_json(const BenchDevice& device, const BenchOptions& options,
         {"pid", device.pid},
         {"tag", device.tag},
         {"fuse_minor", device.fuse_minor},
-        {"request_queues_max", device.queues_max},
-        {"rss_bytes", device.rss_bytes}}},
+        {"request_queues_max", device.queues_max}}},
       {"load",
        {{"block_size", options.block_size},
         {"depth", options.depth},

@@ -16,7 +16,6 @@ struct BenchDevice {
   std::string process;
   uint32_t fuse_minor = 0;
   uint32_t queues_max = 0;  // request queues; 0 where the device does not say
-  uint64_t rss_bytes = 0;   // of the daemon, after the last job
 };
 
 std::string bench_table(const BenchDevice& device, const BenchOptions& options,

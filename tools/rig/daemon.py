@@ -27,7 +27,7 @@ def dpfs_command(program, *, socket_path, tag, url, queues=None, extra=()):
 def virtiofsd_command(kit, *, socket_path, folder):
     # Without a sandbox: it wants namespaces, which containers often refuse.
     return kit.virtiofsd("--socket-path", socket_path, "--shared-dir", folder, "--sandbox", "none",
-                         "--log-level", "warn", "--xattr")
+                         "--inode-file-handles=prefer", "--log-level", "warn", "--xattr")
 
 
 class Daemon:
@@ -63,7 +63,8 @@ class Daemon:
             if not self.running():
                 self._logger.join(2)
                 self.close()
-                raise DaemonError("the daemon ended at once: " + " / ".join(self.log[-5:]))
+                said = next((text for text in self.log if text.strip()), "without a word")
+                raise DaemonError(f"the daemon ended at once: {said}")
             if listens(self.socket_path):
                 return
             time.sleep(0.02)
@@ -124,7 +125,7 @@ class Daemon:
 
 
 def listens(path):
-    """Whether a Unix socket of that path listens. Asks without connecting: virtiofsd serves one client."""
+    """Whether a socket of that path listens. Does not connect: virtiofsd serves but one client."""
     if not path.is_socket():
         return False
     listening = "00010000"  # __SO_ACCEPTCON, the flags' column

@@ -21,6 +21,7 @@ PACKAGES = (
     "busybox-static",
     "fio",
     "xfsprogs",
+    "attr",
     "zstd",
 )
 # A meta package: the kernel proper is what it depends on.
@@ -32,7 +33,7 @@ KEPT = re.compile(r"^(lib|zlib1g$|qemu-system-|seabios$)")
 LEFT_OUT = re.compile(r"^lib(python|icu|pam)")
 
 # Programs of the kit that the guest gets, with their libraries.
-GUEST_PROGRAMS = ("usr/bin/fio", "usr/sbin/xfs_io")
+GUEST_PROGRAMS = ("usr/bin/fio", "usr/sbin/xfs_io", "usr/bin/setfattr")
 
 # Raised when the code that unpacks does something else with the same packages.
 LAYOUT = 1

@@ -29,6 +29,9 @@ mount_share() {
   mount -t virtiofs "$1" "$2" || die "mount -t virtiofs $1 $2"
 }
 
+# count FOLDER: how many entries it has.
+count() { find "$1" -mindepth 1 -maxdepth 1 | wc -l; }
+
 # sum FILE: its SHA-256.
 sum() { sha256sum "$1" | cut -d' ' -f1; }
 
@@ -45,6 +48,7 @@ uptime_s() { cut -d' ' -f1 /proc/uptime; }
 # Status 77 says that it cannot run here.
 run_case() {
   echo "@@ begin $1"
+  rm -rf /tmp/*
   begin=$(uptime_s)
   status=0
   sh -e /rig/case "$1" || status=$?

@@ -1,0 +1,189 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Runs cases: lays out the shared directory, starts the daemon, boots the guest, hears both out."""
+import collections
+import contextlib
+import os
+import pathlib
+import shutil
+import sys
+import tempfile
+import time
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent.parent / "tools" / "rig"))
+
+import daemon as daemons  # noqa: E402
+from cases import CheckError  # noqa: E402
+from vm import Device, Vm, VmError  # noqa: E402
+
+TAG = "share"
+# An idle daemon has forgotten a VMM that went away after this long, even on a busy machine.
+SETTLE_S = 10
+TERMINATE_S = 15
+
+
+class Bench:
+    """What a group of cases works with: a scratch folder with the shared directory and a socket."""
+
+    def __init__(self, kit, report, options, name):
+        self.kit = kit
+        self.report = report
+        self.options = options
+        self.name = name
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="dpfs-test-"))
+        self.share = self.folder / "share"
+        self.share.mkdir()
+        self.socket = self.folder / "socket"
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    @contextlib.contextmanager
+    def daemon(self, queues):
+        """The daemon with its socket listening. What it says is printed as it comes."""
+        if self.options.daemon == "virtiofsd":
+            command = daemons.virtiofsd_command(self.kit, socket_path=self.socket,
+                                                folder=self.share)
+        else:
+            command = daemons.dpfs_command(self.options.dpfs, socket_path=self.socket, tag=TAG,
+                                           url=f"local:{self.share}", queues=queues)
+        with daemons.Daemon(command, self.socket,
+                            lambda text: self.report.line("daemon", text)) as daemon:
+            yield daemon
+
+    def vm(self, job, *, queues, smp, queue_size=None, **options):
+        """A guest with the device. `job` has the functions of lib.sh and the cases' scripts."""
+        device = Device(str(self.socket), TAG, queues, queue_size)
+        scripts = {f"rig/cases/{path.name}": path for path in (HERE / "guest").glob("*.sh")}
+        variables = {
+            "DAEMON_IS_ROOT": int(os.geteuid() == 0),
+            # Linux takes no more request queues than it has processors.
+            "REQUEST_QUEUES": min(queues, smp),
+        }
+        exports = "".join(f"export {name}={value}\n" for name, value in variables.items())
+        return Vm(self.kit, job=f"{exports}. /rig/lib.sh\n{job}", devices=[device], files=scripts,
+                  accelerator=self.options.accelerator, smp=smp, **options)
+
+    def case_name(self, case):
+        return f"{self.name}/{case}"
+
+
+def run_cases(bench, vm, cases, timeout_s):
+    """Drives a guest whose job calls run_case for each of `cases`; reports on every one of them."""
+    by_name = {case.name: case for case in cases}
+    current, reason, waiting = None, "", set(by_name)
+    answer_errors = {}
+    try:
+        for event in vm.events(timeout_s):
+            if event.word == "begin":
+                current, reason = by_name[event.text], ""
+            elif event.word == "ask":
+                answer = ask(current, event.text, bench, answer_errors)
+                vm.answer(answer)
+            elif event.word in {"pass", "fail", "skip"}:
+                name, took = event.text.split()
+                waiting.discard(name)
+                settle(bench, by_name[name], event.word, float(took),
+                       answer_errors.get(name) or reason)
+                current = None
+            elif event.word == "note":
+                bench.report.line("note", event.text)
+            elif not event.word:
+                if event.text.startswith("FAILED: ") or event.text.startswith("SKIPPED: "):
+                    reason = event.text.partition(": ")[2]
+                elif event.text.strip():
+                    bench.report.line(vm.name, event.text)
+        gone = "the guest ended before" if vm.exit_status is None else "the guest did not run it"
+    except VmError as error:
+        gone = str(error)
+    for case in cases:
+        if case.name in waiting:
+            where = gone if case is not current else f"{gone}, in the middle of it"
+            bench.report.failed(bench.case_name(case.name), where)
+
+
+def ask(case, question, bench, errors):
+    try:
+        return case.answer(question, bench.share / case.name)
+    except CheckError as error:
+        errors[case.name] = f"host: {error}"
+        return str(error).replace("\n", " ")
+
+
+def settle(bench, case, word, took, reason):
+    """The guest has said its word on a case; the host checks what only it can see."""
+    name = bench.case_name(case.name)
+    if word == "skip":
+        bench.report.skipped(name, reason or "no reason given")
+    elif word == "fail":
+        bench.report.failed(name, reason or "a command failed", took)
+    else:
+        try:
+            case.verify(bench.share / case.name)
+        except (CheckError, OSError) as error:
+            bench.report.failed(name, f"host: {error}", took)
+            return
+        bench.report.passed(name, took)
+
+
+def boot_group(bench, cases, *, queues, smp, timeout_s, queue_size=None, memory_mib=512):
+    """One daemon and one boot for all `cases`, and afterwards the daemon's own check."""
+    for case in cases:
+        folder = bench.share / case.name
+        folder.mkdir()
+        case.prepare(folder)
+    job = "".join(f"run_case {case.name}\n" for case in cases) + "umount /mnt"
+    with bench.daemon(queues) as daemon:
+        idle = Snapshot(daemon)
+        with bench.vm(job, queues=queues, queue_size=queue_size, smp=smp,
+                      memory_mib=memory_mib) as vm:
+            run_cases(bench, vm, cases, timeout_s)
+        check_daemon(bench, daemon, idle)
+
+
+class Snapshot:
+    """What a daemon holds while no VMM is connected."""
+
+    def __init__(self, daemon):
+        self.descriptors = collections.Counter(daemon.descriptors())
+        self.threads = daemon.threads()
+
+
+def leaks(daemon, before):
+    """What the daemon, once settled, holds more than in `before`, as a sentence; '' for nothing."""
+    deadline = time.monotonic() + SETTLE_S
+    while True:
+        now = Snapshot(daemon)
+        more = now.descriptors - before.descriptors
+        threads = now.threads - before.threads
+        if (not more and threads <= 0) or time.monotonic() > deadline:
+            break
+        time.sleep(0.1)
+    found = [f"{count} x {what}" for what, count in more.most_common(6)]
+    if threads > 0:
+        found.append(f"{threads} threads")
+    return ", ".join(found)
+
+
+def check_daemon(bench, daemon, idle):
+    """After its VMM went away: nothing leaked, and it ends cleanly on SIGTERM."""
+    name = bench.case_name("daemon")
+    if bench.options.daemon == "virtiofsd":
+        bench.report.skipped(name, "virtiofsd ends with its VMM")
+        return
+    if not daemon.running():
+        bench.report.failed(name, f"it ended with status {daemon.child.process.returncode}")
+        return
+    leaked = leaks(daemon, idle)
+    bench.report.line("note", f"daemon: {daemon.resident_mib():.1f} MiB resident, "
+                              f"{daemon.processor_s():.2f} s of processor time")
+    status, seconds = daemon.terminate(TERMINATE_S)
+    if leaked:
+        bench.report.failed(name, f"left after the VMM went away: {leaked}", seconds)
+    elif status != 0:
+        bench.report.failed(name, f"SIGTERM ended it with status {status}", seconds)
+    else:
+        bench.report.passed(name, seconds)

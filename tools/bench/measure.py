@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Runs `dpfs bench` against a daemon, each time a fresh one: virtiofsd serves one client and ends."""
+import dataclasses
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "rig"))
+import daemon  # noqa: E402  the rig's
+
+DATA_FILE = "data"
+BENCH_TIMEOUT_S = 300
+
+
+class MeasureError(Exception):
+    """A run that failed, and what it said."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Peer:
+    name: str
+    command: object  # function of (socket path, folder): the daemon's command line
+    version: str
+
+
+def dpfs_peer(name, program, extra=()):
+    def command(socket_path, folder):
+        return daemon.dpfs_command(program, socket_path=socket_path, tag="bench",
+                                   url=f"local:{folder}", extra=extra)
+    return Peer(name, command, version_of([str(program), "--version"]))
+
+
+def null_peer(name, program, extra=()):
+    def command(socket_path, _folder):
+        return daemon.dpfs_command(program, socket_path=socket_path, tag="bench", url="null:",
+                                   extra=extra)
+    return Peer(name, command, "")
+
+
+def virtiofsd_peer(name, kit):
+    def command(socket_path, folder):
+        # What a Linux tenant gets that must see other clients' changes, at virtiofsd's fastest.
+        return kit.virtiofsd("--socket-path", socket_path, "--shared-dir", folder,
+                             "--cache", "never", "--thread-pool-size", "0", "--sandbox", "none",
+                             "--log-level", "error")
+    return Peer(name, command, kit.version(kit.virtiofsd()))
+
+
+def version_of(command):
+    answer = subprocess.run(command, capture_output=True, text=True, timeout=30)
+    return answer.stdout.strip().splitlines()[0] if answer.stdout.strip() else "of this tree"
+
+
+def make_data_file(folder, size):
+    """Filled with bytes that no file system can leave out; in the page cache afterwards.
+
+    And on the disk: a first write to blocks that have no place yet would measure the file system.
+    """
+    piece = 1 << 20
+    with open(folder / DATA_FILE, "wb") as file:
+        for _ in range(size // piece):
+            file.write(os.urandom(piece))
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def pinned(command, core):
+    if core is None or not shutil.which("taskset"):
+        return command
+    return ["taskset", "-c", str(core), *command]
+
+
+class Bench:
+    """How to run the benchmark; `cores` is (daemon's, tenant's), or None to let the kernel choose."""
+
+    def __init__(self, program, folder, socket_path, *, seconds, warmup_s, file_size, cores):
+        self.program = program
+        self.folder = folder
+        self.socket_path = socket_path
+        self.seconds = seconds
+        self.warmup_s = warmup_s
+        self.file_size = file_size
+        self.daemon_core, self.tenant_core = cores or (None, None)
+
+    def run(self, peer, group):
+        """The JSON of one run: every job of the group, one connection to a fresh daemon."""
+        self.socket_path.unlink(missing_ok=True)
+        command = pinned(peer.command(self.socket_path, self.folder), self.daemon_core)
+        with daemon.Daemon(command, self.socket_path) as running:
+            tenant = pinned(self._command(group, running.pid), self.tenant_core)
+            answer = subprocess.run(tenant, capture_output=True, text=True,
+                                    timeout=BENCH_TIMEOUT_S)
+            if answer.returncode != 0:
+                log = "".join(f"\n  {peer.name}: {line}" for line in running.log[-5:])
+                raise MeasureError(f"{peer.name}, {group.name}: {answer.stderr.strip()}{log}")
+        return json.loads(answer.stdout)
+
+    def _command(self, group, pid):
+        command = [str(self.program), "bench", "--socket", str(self.socket_path), "--json",
+                   "--pid", str(pid), "--job", ",".join(group.jobs), "--depth", str(group.depth),
+                   "--wait", group.wait, "--bs", str(group.block_size),
+                   "--seconds", str(self.seconds), "--warmup", str(self.warmup_s),
+                   "--file-size", str(self.file_size)]
+        if not group.null_device:
+            command += ["--path", DATA_FILE]
+        return command

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+// The back ends that come with DPFS.
+#include "daemon/backends.h"
+
+#include <fmt/core.h>
+
+#include <stdexcept>
+
+#include "backend/local/local_fs.h"
+#include "backend/null/null_fs.h"
+#include "layer/defer.h"
+
+namespace dpfs {
+namespace {
+
+#ifdef DPFS_DEFER
+// A file system with a layer on it that defers everything.
+class Deferred final : public DeferLayer {
+ public:
+  Deferred(Reactor& reactor, std::unique_ptr<FileSystem> fs)
+      : DeferLayer(reactor, *fs), fs_(std::move(fs)) {}
+
+ private:
+  std::unique_ptr<FileSystem> fs_;
+};
+#endif
+
+std::unique_ptr<FileSystem> make_local(Reactor& reactor, Url& url) {
+  LocalOptions options;
+  options.path = url.path();
+  return std::make_unique<LocalFs>(reactor, options);
+}
+
+std::unique_ptr<FileSystem> make_null(Reactor&, Url& url) {
+  NullFs::Options options;
+  options.files = static_cast<uint32_t>(url.size_option("files", options.files));
+  options.file_bytes = url.size_option("size", options.file_bytes);
+  return std::make_unique<NullFs>(options);
+}
+
+}  // namespace
+
+Backends Backends::built_in() {
+  Backends backends;
+  backends.add("local", "local:/path                  a directory of this machine", make_local);
+  backends.add("null", "null:[?files=16&size=1G]     answers at once; for measuring", make_null);
+  return backends;
+}
+
+void Backends::add(const std::string& scheme, const std::string& usage, Make make) {
+  entries_[scheme] = {usage, std::move(make)};
+}
+
+const Backends::Entry& Backends::entry_of(const Url& url) const {
+  const auto entry = entries_.find(url.scheme());
+  if (entry != entries_.end()) return entry->second;
+  throw std::invalid_argument(
+      fmt::format("'{}': nothing here serves {}: URLs. Those that can be served:\n{}", url.text(),
+                  url.scheme(), usage()));
+}
+
+void Backends::check(const std::string& url) const { entry_of(Url::parse(url)); }
+
+std::unique_ptr<FileSystem> Backends::make(Reactor& reactor, const std::string& text) const {
+  Url url = Url::parse(text);
+  std::unique_ptr<FileSystem> fs = entry_of(url).make(reactor, url);
+  url.check_all_options_known();
+#ifdef DPFS_DEFER
+  return std::make_unique<Deferred>(reactor, std::move(fs));
+#else
+  return fs;
+#endif
+}
+
+std::string Backends::usage() const {
+  std::string lines;
+  for (const auto& [scheme, entry] : entries_) lines += "  " + entry.usage + "\n";
+  return lines;
+}
+
+}  // namespace dpfs

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+// Backends: which URL schemes there are, and who makes the file system for each.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+
+#include "daemon/url.h"
+#include "fuse/filesystem.h"
+#include "io/reactor.h"
+
+namespace dpfs {
+
+class Backends {
+ public:
+  // Throws std::exception, with a message for the operator, when the URL cannot be served.
+  using Make = std::function<std::unique_ptr<FileSystem>(Reactor& reactor, Url& url)>;
+
+  // Those that come with DPFS: local and null.
+  static Backends built_in();
+
+  // To add one of your own: examples/ shows how.
+  void add(const std::string& scheme, const std::string& usage, Make make);
+
+  std::unique_ptr<FileSystem> make(Reactor& reactor, const std::string& url) const;
+  // Throws std::invalid_argument when no back end has the URL's scheme. Before anything is started.
+  void check(const std::string& url) const;
+  // For --help: a line for each scheme.
+  std::string usage() const;
+
+ private:
+  struct Entry {
+    std::string usage;
+    Make make;
+  };
+  const Entry& entry_of(const Url& url) const;
+  std::map<std::string, Entry> entries_;
+};
+
+}  // namespace dpfs

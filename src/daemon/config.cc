@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: Apache-2.0
+// The configuration's schema, and reading it from TOML.
+#include "daemon/config.h"
+
+#include <fmt/core.h>
+#include <toml++/toml.h>
+
+#include <algorithm>
+#include <bit>
+#include <limits>
+#include <set>
+#include <stdexcept>
+#include <string_view>
+
+namespace dpfs {
+namespace {
+
+constexpr size_t kTagBytesMax = 36;        // VIRTIO 1.3, section 5.11.4
+constexpr uint32_t kQueueSizeMax = 32768;  // VIRTIO 1.3, section 2.7
+constexpr uint32_t kRequestQueuesMax = 64;
+constexpr uint32_t kReactorsMax = 256;
+
+std::string joined(const std::set<std::string_view>& keys) {
+  std::string all;
+  for (const std::string_view key : keys) all += (all.empty() ? "" : ", ") + std::string(key);
+  return all;
+}
+
+// One table of the file: typed reads that remember which keys are known.
+class Table {
+ public:
+  Table(const std::string& file, const toml::table& table) : file_(file), table_(table) {}
+
+  [[noreturn]] void fail(const toml::node& at, std::string_view key,
+                         std::string_view expected) const {
+    throw std::runtime_error(
+        fmt::format("{}:{}: {}: expected {}", file_, at.source().begin.line, key, expected));
+  }
+
+  void read(std::string_view key, std::string& into) {
+    if (const toml::node* node = find(key)) {
+      const auto value = node->value_exact<std::string>();
+      if (!value) fail(*node, key, "a string in quotes");
+      into = *value;
+    }
+  }
+  void read(std::string_view key, bool& into) {
+    if (const toml::node* node = find(key)) {
+      const auto value = node->value_exact<bool>();
+      if (!value) fail(*node, key, "true or false");
+      into = *value;
+    }
+  }
+  template <class Integer>
+  void read(std::string_view key, Integer& into, int64_t least, int64_t most) {
+    if (const toml::node* node = find(key)) {
+      const auto value = node->value_exact<int64_t>();
+      if (!value || *value < least || *value > most) {
+        fail(*node, key, fmt::format("a whole number from {} to {}", least, most));
+      }
+      into = static_cast<Integer>(*value);
+    }
+  }
+  const toml::node* find(std::string_view key) {
+    known_.insert(key);
+    return table_.get(key);
+  }
+  void check_all_keys_known() const {
+    for (const auto& [key, node] : table_) {
+      if (known_.contains(key.str())) continue;
+      throw std::runtime_error(fmt::format("{}:{}: {}: no such key; expected one of: {}", file_,
+                                           key.source().begin.line, key.str(), joined(known_)));
+    }
+  }
+
+ private:
+  const std::string& file_;
+  const toml::table& table_;
+  std::set<std::string_view> known_;
+};
+
+DeviceConfig read_device(const std::string& file, const toml::table& table) {
+  Table in(file, table);
+  DeviceConfig device;
+  in.read("tag", device.tag);
+  in.read("socket", device.socket);
+  in.read("fd", device.listen_fd, 0, std::numeric_limits<int>::max());
+  in.read("url", device.url);
+  in.read("queues", device.queues, 1, kRequestQueuesMax);
+  in.read("queue_size", device.queue_size, 1, kQueueSizeMax);
+  in.check_all_keys_known();
+  return device;
+}
+
+}  // namespace
+
+void ServeConfig::check() const {
+  auto fail = [](const std::string& text) { throw std::invalid_argument(text); };
+  if (devices.empty())
+    fail("there is no device to serve: give --socket, --tag and a URL, or [[device]] tables");
+  static const std::set<std::string_view> kLevels{"trace", "debug", "info", "warn", "error"};
+  if (!kLevels.contains(log_level)) {
+    fail(fmt::format("log level '{}': expected trace, debug, info, warn or error", log_level));
+  }
+  if (reactors < 1 || reactors > kReactorsMax)
+    fail(fmt::format("{} reactors: expected 1 to {}", reactors, kReactorsMax));
+  std::set<std::string_view> sockets;
+  for (const DeviceConfig& device : devices) {
+    const std::string name =
+        device.tag.empty() ? "a device" : fmt::format("device '{}'", device.tag);
+    if (device.tag.empty() || device.tag.size() > kTagBytesMax) {
+      fail(fmt::format("{}: the tag must have 1 to {} bytes", name, kTagBytesMax));
+    }
+    if (device.url.empty())
+      fail(fmt::format("{}: what shall it serve? Give a URL like local:/srv/share", name));
+    if (device.socket.empty() == (device.listen_fd < 0)) {
+      fail(fmt::format("{}: give either a socket path or a listening descriptor", name));
+    }
+    if (!device.socket.empty() && !sockets.insert(device.socket).second) {
+      fail(fmt::format("{}: socket '{}' is another device's too", name, device.socket));
+    }
+    if (device.queues < 1 || device.queues > kRequestQueuesMax) {
+      fail(fmt::format("{}: {} queues: expected 1 to {}", name, device.queues, kRequestQueuesMax));
+    }
+    if (!std::has_single_bit(device.queue_size) || device.queue_size > kQueueSizeMax) {
+      fail(fmt::format("{}: queue size {}: expected a power of two up to {}", name,
+                       device.queue_size, kQueueSizeMax));
+    }
+  }
+}
+
+ServeConfig load_config(const std::string& file) {
+  toml::table root;
+  try {
+    root = toml::parse_file(file);
+  } catch (const toml::parse_error& error) {
+    throw std::runtime_error(
+        fmt::format("{}:{}: {}", file, error.source().begin.line, error.description()));
+  }
+  Table in(file, root);
+  ServeConfig config;
+  in.read("log_level", config.log_level);
+  in.read("reactors", config.reactors, 1, kReactorsMax);
+  in.read("pin", config.pin);
+  in.read("poll_us", config.poll_us, 0, 1'000'000);
+  in.read("io_uring", config.io_uring);
+  if (const toml::node* node = in.find("device")) {
+    const toml::array* devices = node->as_array();
+    if (devices == nullptr) in.fail(*node, "device", "tables that begin with [[device]]");
+    for (const toml::node& device : *devices) {
+      if (!device.is_table()) in.fail(device, "device", "tables that begin with [[device]]");
+      config.devices.push_back(read_device(file, *device.as_table()));
+      try {
+        ServeConfig{.devices = {config.devices.back()}}.check();
+      } catch (const std::invalid_argument& error) {
+        throw std::runtime_error(
+            fmt::format("{}:{}: {}", file, device.source().begin.line, error.what()));
+      }
+    }
+  }
+  in.check_all_keys_known();
+  try {
+    config.check();
+  } catch (const std::invalid_argument& error) {
+    throw std::runtime_error(fmt::format("{}: {}", file, error.what()));
+  }
+  return config;
+}
+
+}  // namespace dpfs

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+// What `dpfs serve` is asked to do: the one schema, filled by the command line or by a TOML file.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace dpfs {
+
+struct DeviceConfig {
+  std::string tag;             // what the tenant mounts; 1 to 36 bytes
+  std::string socket;          // path to listen at; empty with listen_fd
+  int listen_fd = -1;          // a listening socket that was passed in
+  std::string url;             // what is served
+  uint16_t queues = 64;        // request queues that a VMM may use; 1 to 64
+  uint32_t queue_size = 1024;  // largest ring accepted; a power of two up to 32768
+};
+
+struct ServeConfig {
+  std::string log_level = "info";
+  uint32_t reactors = 1;
+  bool pin = false;       // each reactor to a processor of its own
+  uint32_t poll_us = 50;  // how long a queue that had work is polled before sleeping; 0: never
+  bool io_uring = true;
+  std::vector<DeviceConfig> devices;
+
+  // Throws std::invalid_argument that says which value is wrong and what was expected.
+  void check() const;
+};
+
+// Reads a TOML file. Throws std::runtime_error with "FILE:LINE: KEY: what was expected".
+ServeConfig load_config(const std::string& file);
+
+}  // namespace dpfs

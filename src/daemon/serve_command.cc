@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: Apache-2.0
+// The command line of `dpfs serve`, and its life as a process.
+#include "daemon/serve_command.h"
+
+#include <fmt/core.h>
+#include <sys/stat.h>
+#include <systemd/sd-daemon.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <chrono>
+#include <csignal>
+#include <cstdio>
+#include <exception>
+#include <map>
+#include <stdexcept>
+
+#include "base/log.h"
+#include "daemon/config.h"
+#include "daemon/service.h"
+
+namespace dpfs {
+namespace {
+
+// A request that hangs below (a dead network mount) must not keep the process for ever.
+constexpr std::chrono::seconds kStopPatience{10};
+
+constexpr const char* kExamples = R"(
+Examples:
+  dpfs serve --socket /run/dpfs/share.sock --tag share local:/srv/share
+      One device. Give the socket to the VMM; in the guest: mount -t virtiofs share /mnt
+  dpfs serve --config /etc/dpfs/serve.toml
+      Several devices, each with a [[device]] table:
+          reactors = 2
+          [[device]]
+          tag = "share"
+          socket = "/run/dpfs/share.sock"
+          url = "local:/srv/share"
+  dpfs serve --fd 3 --tag share local:/srv/share
+      The listening socket is passed in (systemd socket activation).
+
+Signals: SIGTERM and SIGINT end cleanly; SIGUSR1 logs each device's counters.)";
+
+log::Level level_of(const std::string& name) {
+  static const std::map<std::string, log::Level> kLevels{{"trace", log::Level::trace},
+                                                         {"debug", log::Level::debug},
+                                                         {"info", log::Level::info},
+                                                         {"warn", log::Level::warn},
+                                                         {"error", log::Level::error}};
+  return kLevels.at(name);
+}
+
+// Blocks the signals that wait_for_end() takes, in this thread and all that it will start.
+sigset_t block_signals() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  for (const int signal : {SIGTERM, SIGINT, SIGUSR1}) sigaddset(&signals, signal);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  std::signal(SIGPIPE, SIG_IGN);
+  return signals;
+}
+
+void wait_for_end(Service& service, const sigset_t& signals) {
+  while (true) {
+    int signal = 0;
+    if (sigwait(&signals, &signal) != 0) continue;
+    if (signal != SIGUSR1) {
+      log::info("ending: {}", signal == SIGTERM ? "SIGTERM" : "SIGINT");
+      return;
+    }
+    service.log_counters();
+  }
+}
+
+int serve(const ServeConfig& config, const Backends& backends) {
+  config.check();
+  log::set_level(level_of(config.log_level));
+  const sigset_t signals = block_signals();
+  umask(0);  // the tenant's kernel has applied the tenant's
+  Service service(config, backends);
+  service.start();
+  sd_notify(0, "READY=1");
+  wait_for_end(service, signals);
+  sd_notify(0, "STOPPING=1");
+  service.log_counters();
+  if (!service.stop(kStopPatience)) {
+    log::error("giving up after {} s", kStopPatience.count());
+    _exit(1);
+  }
+  log::info("ended");
+  return 0;
+}
+
+}  // namespace
+
+int serve_main(int argc, char** argv, const Backends& backends) {
+  CLI::App app("Serves virtio-fs devices to VMMs over vhost-user.", "dpfs serve");
+  app.footer("URLs:\n" + backends.usage() + kExamples);
+  ServeConfig config;
+  DeviceConfig device;
+  std::string file;
+  auto* config_option =
+      app.add_option("--config", file, "TOML file with [[device]] tables")->type_name("FILE");
+  std::vector<CLI::Option*> device_options{
+      app.add_option("--socket", device.socket, "Where to listen for the VMM")->type_name("PATH"),
+      app.add_option("--fd", device.listen_fd,
+                     "A listening socket that was passed in, instead of --socket")
+          ->type_name("FD"),
+      app.add_option("--tag", device.tag, "What the tenant mounts; 1 to 36 bytes")
+          ->type_name("TAG"),
+      app.add_option("--queues", device.queues, "Request queues that the VMM may use, 1 to 64")
+          ->capture_default_str()
+          ->type_name("N"),
+      app.add_option("--queue-size", device.queue_size, "Largest ring accepted, a power of two")
+          ->capture_default_str()
+          ->type_name("N"),
+      app.add_option("URL", device.url, "What to serve")->type_name(""),
+  };
+  auto* reactors =
+      app.add_option("--reactors", config.reactors, "Threads that the devices are spread over")
+          ->capture_default_str()
+          ->type_name("N");
+  auto* pin = app.add_flag("--pin", config.pin, "Pin each reactor to a processor");
+  auto* poll_us =
+      app.add_option("--poll-us", config.poll_us,
+                     "How long a queue that had work is polled before sleeping; 0: never")
+          ->capture_default_str()
+          ->type_name("US");
+  auto* no_io_uring =
+      app.add_flag("--no-io-uring{false}", config.io_uring, "Use threads for file I/O");
+  auto* log_level =
+      app.add_option("--log-level", config.log_level, "trace, debug, info, warn or error")
+          ->capture_default_str()
+          ->type_name("LEVEL");
+  for (CLI::Option* option : device_options) config_option->excludes(option);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : 2;
+  }
+  try {
+    if (file.empty()) {
+      config.devices.push_back(device);
+      config.check();
+    } else {
+      // What the command line says goes before what the file says.
+      const ServeConfig asked = config;
+      config = load_config(file);
+      if (reactors->count() > 0) config.reactors = asked.reactors;
+      if (pin->count() > 0) config.pin = asked.pin;
+      if (poll_us->count() > 0) config.poll_us = asked.poll_us;
+      if (no_io_uring->count() > 0) config.io_uring = asked.io_uring;
+      if (log_level->count() > 0) config.log_level = asked.log_level;
+    }
+    for (const DeviceConfig& each : config.devices) backends.check(each.url);
+  } catch (const std::exception& error) {
+    fmt::print(stderr, "dpfs serve: {}\nTry: dpfs serve --help\n", error.what());
+    return 2;
+  }
+  try {
+    return serve(config, backends);
+  } catch (const std::exception& error) {
+    log::error("{}", std::string(error.what()));
+    return 1;
+  }
+}
+
+}  // namespace dpfs

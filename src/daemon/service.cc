@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+// Assembling, starting and ending.
+#include "daemon/service.h"
+
+#include <fmt/core.h>
+#include <sched.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <future>
+#include <stdexcept>
+
+#include "base/log.h"
+
+namespace dpfs {
+namespace {
+
+// The processors that this process may use, in order.
+std::vector<int> usable_processors() {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  sched_getaffinity(0, sizeof set, &set);
+  std::vector<int> processors;
+  for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
+    if (CPU_ISSET(static_cast<unsigned>(cpu), &set)) processors.push_back(cpu);
+  }
+  return processors;
+}
+
+Fd listen_for(const DeviceConfig& device) {
+  return device.listen_fd >= 0 ? vhost_user::adopt_listening(device.listen_fd)
+                               : vhost_user::listen_at(device.socket);
+}
+
+// Runs `task` on `reactor` and waits for it.
+template <class F>
+auto call_on(Reactor& reactor, F task) {
+  std::promise<decltype(task())> result;
+  reactor.post([&] { result.set_value(task()); });
+  return result.get_future().get();
+}
+
+}  // namespace
+
+Service::Service(const ServeConfig& config, const Backends& backends) {
+  const std::vector<int> processors = usable_processors();
+  const size_t reactors = std::min<size_t>(config.reactors, config.devices.size());
+  for (size_t i = 0; i < reactors; ++i) {
+    Reactor::Options options;
+    options.poll_ns_max = uint64_t{config.poll_us} * 1000;
+    options.io_uring = config.io_uring;
+    if (config.pin) options.cpu = processors[i % processors.size()];
+    lanes_.push_back({std::make_unique<Reactor>(options), {}});
+  }
+  for (size_t i = 0; i < config.devices.size(); ++i) {
+    const DeviceConfig& device = config.devices[i];
+    Lane& lane = lanes_[i % lanes_.size()];
+    vhost_user::DeviceOptions options;
+    options.tag = device.tag;
+    options.request_queues = device.queues;
+    options.queue_size_max = static_cast<uint16_t>(device.queue_size);
+    try {
+      std::unique_ptr<FileSystem> fs = backends.make(*lane.reactor, device.url);
+      auto server =
+          std::make_unique<vhost_user::Server>(*lane.reactor, options, *fs, listen_for(device));
+      devices_.push_back({&lane, std::move(fs), std::move(server), device.socket});
+    } catch (const std::exception& error) {
+      throw std::runtime_error(fmt::format("device '{}': {}", device.tag, error.what()));
+    }
+    log::info(
+        "{}: serving {} at {}", device.tag, device.url,
+        device.socket.empty() ? fmt::format("descriptor {}", device.listen_fd) : device.socket);
+  }
+}
+
+Service::~Service() {
+  for (const Device& device : devices_) {
+    if (!device.socket.empty()) unlink(device.socket.c_str());
+  }
+}
+
+void Service::start() {
+  for (Lane& lane : lanes_) lane.thread = std::thread([&lane] { lane.reactor->run(); });
+  for (const Device& device : devices_) {
+    const bool open = call_on(*device.lane->reactor, [&device] { return device.server->open(); });
+    if (!open) throw std::runtime_error("cannot watch a listening socket");
+  }
+  log::info("ready: {} device(s) on {} reactor(s), file I/O by {}", devices_.size(), lanes_.size(),
+            lanes_.front().reactor->engine_name());
+}
+
+bool Service::stop(std::chrono::seconds patience) {
+  const auto deadline = std::chrono::steady_clock::now() + patience;
+  // Shared with the reactors: one that hangs may come to it after we have given up.
+  std::vector<std::future<void>> closed;
+  for (const Device& device : devices_) {
+    auto done = std::make_shared<std::promise<void>>();
+    closed.push_back(done->get_future());
+    device.lane->reactor->post(
+        [&device, done] { device.server->close([done] { done->set_value(); }); });
+  }
+  for (size_t i = 0; i < closed.size(); ++i) {
+    if (closed[i].wait_until(deadline) == std::future_status::ready) continue;
+    log::error("{}: requests are stuck in the file system below",
+               devices_[i].server->options().tag);
+    return false;
+  }
+  for (Lane& lane : lanes_) {
+    lane.reactor->stop();
+    lane.thread.join();
+  }
+  return true;
+}
+
+void Service::log_counters() {
+  for (const Device& device : devices_) {
+    const SessionCounters counters =
+        call_on(*device.lane->reactor, [&device] { return device.server->counters(); });
+    for (uint32_t opcode = 0; opcode < SessionCounters::kOpcodes; ++opcode) {
+      const OpCounters& counter = counters.of(opcode);
+      if (counter.requests == 0) continue;
+      const char* name = opcode_name(opcode);
+      log::info("{}: {:<16} {:>10} requests {:>6} errors {:>14} bytes",
+                device.server->options().tag, name != nullptr ? name : "unknown", counter.requests,
+                counter.errors, counter.bytes);
+    }
+  }
+}
+
+}  // namespace dpfs

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+// Parsing of URLs and sizes.
+#include "daemon/url.h"
+
+#include <fmt/core.h>
+
+#include <charconv>
+#include <limits>
+#include <stdexcept>
+
+namespace dpfs {
+
+uint64_t parse_size(std::string_view text) {
+  uint64_t number = 0;
+  const char* end = text.data() + text.size();
+  const auto [rest, error] = std::from_chars(text.data(), end, number);
+  const std::string_view suffix(rest, static_cast<size_t>(end - rest));
+  unsigned shift = 0;
+  bool known = suffix.empty();
+  for (const std::string_view unit : {"K", "M", "G", "T"}) {
+    shift += 10;
+    if (suffix == unit) {
+      known = true;
+      break;
+    }
+  }
+  if (suffix.empty()) shift = 0;
+  if (error != std::errc{} || !known || number > std::numeric_limits<uint64_t>::max() >> shift) {
+    throw std::invalid_argument(
+        fmt::format("'{}' is no size: expected a number like 4096, 64K, 1M or 2G", text));
+  }
+  return number << shift;
+}
+
+Url Url::parse(std::string_view text) {
+  const size_t colon = text.find(':');
+  if (colon == std::string_view::npos || colon == 0) {
+    throw std::invalid_argument(
+        fmt::format("'{}' has no scheme: expected a URL like local:/srv/share or null:", text));
+  }
+  Url url;
+  url.text_ = text;
+  url.scheme_ = text.substr(0, colon);
+  std::string_view rest = text.substr(colon + 1);
+  const size_t question = rest.find('?');
+  url.path_ = rest.substr(0, question);
+  if (question == std::string_view::npos) return url;
+  rest.remove_prefix(question + 1);
+  while (!rest.empty()) {
+    const std::string_view option = rest.substr(0, rest.find('&'));
+    const size_t equals = option.find('=');
+    if (equals == std::string_view::npos || equals == 0) {
+      throw std::invalid_argument(
+          fmt::format("'{}' in '{}' is no option: expected key=value", option, text));
+    }
+    url.options_[std::string(option.substr(0, equals))] = {std::string(option.substr(equals + 1))};
+    rest.remove_prefix(option.size());
+    if (!rest.empty()) rest.remove_prefix(1);
+  }
+  return url;
+}
+
+uint64_t Url::size_option(const std::string& key, uint64_t otherwise) {
+  const auto option = options_.find(key);
+  if (option == options_.end()) return otherwise;
+  option->second.known = true;
+  return parse_size(option->second.value);
+}
+
+void Url::check_all_options_known() const {
+  for (const auto& [key, option] : options_) {
+    if (!option.known) {
+      throw std::invalid_argument(fmt::format("'{}' is no option of {}: URLs", key, scheme_));
+    }
+  }
+}
+
+}  // namespace dpfs

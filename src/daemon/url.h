@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+// Url: what a device serves. scheme:path[?key=value&key=value]
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+
+namespace dpfs {
+
+// Of bytes: "4096", "64K", "1G" (powers of 1024). Throws std::invalid_argument that says what was
+// expected.
+uint64_t parse_size(std::string_view text);
+
+class Url {
+ public:
+  // Throws std::invalid_argument when `text` has no scheme or an option is no key=value.
+  static Url parse(std::string_view text);
+
+  const std::string& scheme() const noexcept { return scheme_; }
+  const std::string& path() const noexcept { return path_; }
+  const std::string& text() const noexcept { return text_; }
+
+  // The option of that name as a number (parse_size), or `otherwise` where it is not given.
+  uint64_t size_option(const std::string& key, uint64_t otherwise);
+  // Throws std::invalid_argument when an option was given that nobody has asked for.
+  void check_all_options_known() const;
+
+ private:
+  struct Option {
+    std::string value;
+    bool known = false;
+  };
+  std::string text_;
+  std::string scheme_;
+  std::string path_;
+  std::map<std::string, Option> options_;
+};
+
+}  // namespace dpfs

@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a tenant does with regular files of the local back end, from OPEN to RELEASE.
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "backend/local/local_fs.h"
+#include "backend/local/system.h"
+
+namespace dpfs {
+
+using local::OpenFile;
+using local::OpenFileRef;
+
+// Only flags that mean the same for any opener. O_DIRECT is left out: the tenant's buffers need not
+// be aligned as this file system wants them.
+int LocalFs::host_flags(uint32_t flags) const noexcept {
+  constexpr int kKept = O_ACCMODE | O_APPEND | O_TRUNC | O_DSYNC | O_SYNC | O_NOATIME;
+  int host = static_cast<int>(flags) & kKept;
+  if ((negotiated_.flags & fuse::init_flag::kWritebackCache) != 0) {
+    // The tenant's cache reads the rest of pages it writes, and knows itself where the end is.
+    if ((host & O_ACCMODE) == O_WRONLY) host = (host & ~O_ACCMODE) | O_RDWR;
+    host &= ~O_APPEND;
+  }
+  return host;
+}
+
+Result<fuse::OpenOut> LocalFs::open_node(NodeId node, int flags) noexcept {
+  const Result<int> fd = nodes_.open(node, flags);
+  if (!fd) return fd.error();
+  return hand_out(node, Fd(*fd));
+}
+
+// A handle for the tenant.
+Result<fuse::OpenOut> LocalFs::hand_out(NodeId node, Fd fd) noexcept {
+  std::optional<local::Pinned> pinned;
+  if (nodes_.needs_pin(node)) {
+    pinned.emplace(nodes_.pin(node));
+    if (!*pinned) {
+      nodes_.close(std::move(fd));
+      return pinned->error();
+    }
+  }
+  const Result<Handle> handle = files_.add(node, std::move(fd), std::move(pinned));
+  if (!handle) return handle.error();
+  fuse::OpenOut out{};
+  out.fh = static_cast<uint64_t>(*handle);
+  // The host's kernel orders writes to one file; the tenant's need not.
+  out.open_flags = fuse::open_flag::kParallelDirectWrites;
+  if (options_.keep_cache) out.open_flags |= fuse::open_flag::kKeepCache;
+  return out;
+}
+
+Op<fuse::OpenOut> LocalFs::open(Request&, const OpenArgs& args) {
+  return open_node(args.node, host_flags(args.flags));
+}
+
+Op<Unit> LocalFs::release(Request&, const ReleaseArgs& args) {
+  return files_.close(args.handle, args.node);
+}
+
+Op<uint32_t> LocalFs::read(Request&, const ReadArgs& args) {
+  OpenFile* file = files_.find(args.handle, args.node);
+  if (file == nullptr) return Errno::badf;
+  if (!file->no_wait) return read_waiting(OpenFileRef(files_, *file), args);
+
+  iovec room[IOV_MAX];
+  const std::span<iovec> parts = args.into.to_iovecs(room);
+  const Result<ssize_t> got = local::checked([&] {
+    return ::preadv2(file->fd.get(), parts.data(), static_cast<int>(parts.size()),
+                     static_cast<off_t>(args.offset), RWF_NOWAIT);
+  });
+  if (!got) {
+    if (got.error() == Errno::again) return read_later(OpenFileRef(files_, *file), args, 0);
+    if (got.error() != Errno::opnotsupp) return got.error();
+    file->no_wait = false;
+    return read_waiting(OpenFileRef(files_, *file), args);
+  }
+  const auto bytes = static_cast<uint32_t>(*got);
+  if (bytes == args.into.size() || bytes == 0) return bytes;
+
+  // The end of the file, or of what the page cache has.
+  OpenFileRef open(files_, *file);
+  const Result<bool> end = at_end(*open, args.offset + bytes);
+  if (!end) return end.error();
+  if (*end) return bytes;
+  return read_later(std::move(open), args, bytes);
+}
+
+// A tenant takes a short answer for the end of the file, so it has to be the end.
+Result<bool> LocalFs::at_end(OpenFile& file, uint64_t offset) noexcept {
+  struct stat stat;
+  const Result<Unit> ok =
+      reactor_.blocking([&] { return local::done([&] { return ::fstat(file.fd.get(), &stat); }); });
+  if (!ok) return ok.error();
+  return offset >= static_cast<uint64_t>(stat.st_size);
+}
+
+Op<uint32_t> LocalFs::read_later(OpenFileRef file, ReadArgs args, uint32_t bytes) {
+  const local::Spares<Iovecs>::Lease room = iovecs_.take();
+  if (!room) co_return Errno::nomem;
+  while (bytes < args.into.size()) {
+    const IoView rest = args.into.rest(bytes);
+    FileIoOp io(reactor_, FileIo::Kind::readv, file->fd.get(), rest.to_iovecs(*room),
+                args.offset + bytes);
+    const int32_t got = co_await io;
+    if (got == -EINTR) continue;
+    if (got < 0) {
+      if (bytes > 0) break;
+      co_return to_errno(-got);
+    }
+    if (got == 0) break;
+    bytes += static_cast<uint32_t>(got);
+    if (bytes == args.into.size()) break;
+    const Result<bool> end = at_end(*file, args.offset + bytes);
+    if (!end || *end) break;
+  }
+  co_return bytes;
+}
+
+// Where the file system cannot say whether it would have to wait (tmpfs, network file systems).
+Result<uint32_t> LocalFs::read_waiting(OpenFileRef file, const ReadArgs& args) noexcept {
+  iovec room[IOV_MAX];
+  uint32_t bytes = 0;
+  while (bytes < args.into.size()) {
+    const std::span<iovec> parts = args.into.rest(bytes).to_iovecs(room);
+    const Result<ssize_t> got = reactor_.blocking([&] {
+      return local::checked([&] {
+        return ::preadv(file->fd.get(), parts.data(), static_cast<int>(parts.size()),
+                        static_cast<off_t>(args.offset + bytes));
+      });
+    });
+    if (!got && bytes == 0) return got.error();
+    if (!got || *got == 0) break;
+    bytes += static_cast<uint32_t>(*got);
+  }
+  return bytes;
+}
+
+Op<fuse::WriteOut> LocalFs::write(Request&, const WriteArgs& args) {
+  OpenFile* found = files_.find(args.handle, args.node);
+  if (found == nullptr) return Errno::badf;
+  const OpenFileRef file(files_, *found);
+  iovec room[IOV_MAX];
+  uint32_t bytes = 0;
+  while (bytes < args.from.size()) {
+    const std::span<iovec> parts = args.from.rest(bytes).to_iovecs(room);
+    const Result<ssize_t> put = reactor_.blocking([&] {
+      return local::checked([&] {
+        return ::pwritev(file->fd.get(), parts.data(), static_cast<int>(parts.size()),
+                         static_cast<off_t>(args.offset + bytes));
+      });
+    });
+    if (!put && bytes == 0) return put.error();
+    if (!put || *put == 0) break;
+    bytes += static_cast<uint32_t>(*put);
+  }
+  return fuse::WriteOut{.size = bytes, .padding = 0};
+}
+
+// One for each close() in the tenant. Network file systems write back then, and say what went
+// wrong.
+Op<Unit> LocalFs::flush(Request&, const FlushArgs& args) {
+  OpenFile* found = files_.find(args.handle, args.node);
+  if (found == nullptr) return Errno::badf;
+  if (nodes_.flush_is_idle(args.node)) return Unit{};
+  const OpenFileRef file(files_, *found);
+  const Result<int> closed = nodes_.opening([&]() -> Result<int> {
+    const Result<int> copy =
+        local::checked([&] { return ::fcntl(file->fd.get(), F_DUPFD_CLOEXEC, 0); });
+    if (!copy) return copy;
+    if (::close(*copy) != 0 && errno != EINTR) return last_errno();
+    return 0;
+  });
+  if (!closed) return closed.error();
+  return Unit{};
+}
+
+Op<Unit> LocalFs::fsync(Request&, const FsyncArgs& args) {
+  OpenFile* file = files_.find(args.handle, args.node);
+  if (file == nullptr) return Errno::badf;
+  return sync_later(OpenFileRef(files_, *file), args.data_only);
+}
+
+Op<Unit> LocalFs::sync_later(OpenFileRef file, bool data_only) {
+  const FileIo::Kind kind = data_only ? FileIo::Kind::fdatasync : FileIo::Kind::fsync;
+  while (true) {
+    FileIoOp io(reactor_, kind, file->fd.get());
+    const int32_t result = co_await io;
+    if (result == -EINTR) continue;
+    if (result < 0) co_return to_errno(-result);
+    co_return Unit{};
+  }
+}
+
+Op<Unit> LocalFs::fallocate(Request&, const FallocateArgs& args) {
+  OpenFile* found = files_.find(args.handle, args.node);
+  if (found == nullptr) return Errno::badf;
+  const OpenFileRef file(files_, *found);
+  return reactor_.blocking([&] {
+    return local::done([&] {
+      return ::fallocate(file->fd.get(), static_cast<int>(args.mode),
+                         static_cast<off_t>(args.offset), static_cast<off_t>(args.length));
+    });
+  });
+}
+
+Op<fuse::LseekOut> LocalFs::lseek(Request&, const LseekArgs& args) {
+  OpenFile* found = files_.find(args.handle, args.node);
+  if (found == nullptr) return Errno::badf;
+  // Anything else the tenant knows itself. (Our descriptor's own position means nothing.)
+  if (args.whence != SEEK_DATA && args.whence != SEEK_HOLE) return Errno::inval;
+  const OpenFileRef file(files_, *found);
+  const Result<off_t> offset = reactor_.blocking([&] {
+    return local::checked([&] {
+      return ::lseek(file->fd.get(), static_cast<off_t>(args.offset),
+                     static_cast<int>(args.whence));
+    });
+  });
+  if (!offset) return offset.error();
+  return fuse::LseekOut{.offset = static_cast<uint64_t>(*offset)};
+}
+
+Op<fuse::WriteOut> LocalFs::copy_file_range(Request&, const CopyFileRangeArgs& args) {
+  OpenFile* found_in = files_.find(args.handle_in, args.node_in);
+  OpenFile* found_out = files_.find(args.handle_out, args.node_out);
+  if (found_in == nullptr || found_out == nullptr) return Errno::badf;
+  const OpenFileRef in(files_, *found_in);
+  const OpenFileRef out(files_, *found_out);
+  const Result<ssize_t> copied = reactor_.blocking([&] {
+    return local::checked([&] {
+      auto offset_in = static_cast<off_t>(args.offset_in);
+      auto offset_out = static_cast<off_t>(args.offset_out);
+      return ::copy_file_range(in->fd.get(), &offset_in, out->fd.get(), &offset_out, args.length,
+                               static_cast<unsigned>(args.flags));
+    });
+  });
+  if (!copied) return copied.error();
+  return fuse::WriteOut{.size = static_cast<uint32_t>(*copied), .padding = 0};
+}
+
+}  // namespace dpfs

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+// The raw system calls: the C library's wrappers act on all threads, or hide failures.
+#include "backend/local/identity.h"
+
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+namespace dpfs::local {
+namespace {
+
+// Both return the id before and fail silently; an id that cannot be (-1) only asks.
+uint32_t set_fs_uid(uint32_t uid) noexcept {
+  return static_cast<uint32_t>(::syscall(SYS_setfsuid, uid));
+}
+uint32_t set_fs_gid(uint32_t gid) noexcept {
+  return static_cast<uint32_t>(::syscall(SYS_setfsgid, gid));
+}
+constexpr uint32_t kAsk = UINT32_MAX;
+
+bool set_capabilities(const __user_cap_data_struct* capabilities) noexcept {
+  __user_cap_header_struct header{.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
+  return ::syscall(SYS_capset, &header, capabilities) == 0;
+}
+
+}  // namespace
+
+Identity::Identity() noexcept : uid_(set_fs_uid(kAsk)), gid_(set_fs_gid(kAsk)) {
+  __user_cap_header_struct header{.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
+  if (::syscall(SYS_capget, &header, capabilities_) != 0) return;
+  const uint32_t needed = 1u << CAP_SETUID | 1u << CAP_SETGID;
+  may_change_ = (capabilities_[0].effective & needed) == needed;
+}
+
+Identity::Scope::Scope(const Identity& own, uint32_t uid, uint32_t gid) noexcept : own_(own) {
+  set_fs_gid(gid);
+  set_fs_uid(uid);  // takes CAP_DAC_OVERRIDE and its like from root
+  entered_ = set_fs_uid(kAsk) == uid && set_fs_gid(kAsk) == gid;
+}
+
+Identity::Scope::~Scope() {
+  set_fs_uid(own_.uid_);  // gives root its capabilities back
+  set_fs_gid(own_.gid_);
+  if (overrides_) set_capabilities(own_.capabilities_);
+}
+
+bool Identity::Scope::override_access() noexcept {
+  const uint32_t wanted = 1u << CAP_DAC_OVERRIDE;
+  if ((own_.capabilities_[0].effective & wanted) == 0) return false;
+  // Only those that are not about files, as setfsuid() left them, and this one more.
+  const uint32_t about_files = 1u << CAP_CHOWN | 1u << CAP_DAC_OVERRIDE |
+                               1u << CAP_DAC_READ_SEARCH | 1u << CAP_FOWNER | 1u << CAP_FSETID |
+                               1u << CAP_LINUX_IMMUTABLE | 1u << CAP_MKNOD;
+  __user_cap_data_struct raised[_LINUX_CAPABILITY_U32S_3];
+  std::copy_n(own_.capabilities_, _LINUX_CAPABILITY_U32S_3, raised);
+  raised[0].effective = (raised[0].effective & ~about_files) | wanted;
+  overrides_ = set_capabilities(raised);
+  return overrides_;
+}
+
+}  // namespace dpfs::local

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+// The back end local: a directory of the host.
+#pragma once
+
+#include <limits.h>
+
+#include <array>
+#include <cstdint>
+#include <string>
+
+#include "backend/local/identity.h"
+#include "backend/local/nodes.h"
+#include "backend/local/open_files.h"
+#include "backend/local/spares.h"
+#include "fuse/dirent_writer.h"
+#include "fuse/filesystem.h"
+#include "io/reactor.h"
+
+namespace dpfs {
+
+struct LocalOptions {
+  std::string path;  // the directory to share; links in this path itself are followed
+
+  // How long a tenant may believe what it was told without asking again. Longer is faster, and
+  // shows changes made on the host later.
+  uint32_t entry_valid_ms = 1000;
+  uint32_t attr_valid_ms = 1000;
+  // Whether the tenant's page cache outlives the opening of a file. Only where nobody else writes.
+  bool keep_cache = false;
+  bool xattrs = true;
+
+  uint32_t descriptors_max = 0;  // kept for nodes that were used lately; 0: an eighth of
+                                 // RLIMIT_NOFILE, at most 1024
+  bool file_handles = true;      // false: never use them (see local::Nodes for what that costs)
+};
+
+// Shares everything below one directory, submounts included. Nothing outside of it can be reached:
+// names are single components, opened beneath their directory without following links, and file
+// handles come from the kernel for objects that were found this way. Devices, FIFOs and sockets can
+// be made and seen, but are never opened here: their driver is the tenant's kernel.
+//
+// Calls that may block run inside Reactor::blocking(): metadata and buffered writes at once on the
+// reactor's thread, and elsewhere only when they take long. Reads are tried without waiting and go
+// through Reactor::submit() when the page cache has not got them.
+//
+// Made by a process that has CAP_DAC_READ_SEARCH, it uses file handles; with CAP_SETUID and
+// CAP_SETGID, new files belong to the tenant's users. It expects the process's umask to be 0.
+class LocalFs final : public FileSystem {
+ public:
+  // Throws std::runtime_error, with what to do, when the directory cannot be shared.
+  LocalFs(Reactor& reactor, const LocalOptions& options);
+  ~LocalFs() override;
+
+  void begin(Negotiated& negotiated) override;
+  void end() noexcept override;
+
+#define DPFS_OP(name, Args, Out, effect) Op<Out> name(Request& request, const Args& args) override;
+#include "fuse/ops.def"
+
+  // For tests and counters.
+  uint32_t nodes() const noexcept { return nodes_.size(); }
+  uint32_t descriptors() const noexcept { return nodes_.descriptors(); }
+  size_t open_files() const noexcept { return files_.size(); }
+  bool uses_handles() noexcept { return nodes_.uses_handles(); }
+
+ private:
+  using Iovecs = std::array<iovec, IOV_MAX>;
+  // The longest extended attribute, and room for a good part of a directory.
+  static constexpr size_t kScratchBytes = 64 * 1024;
+  using Scratch = std::array<char, kScratchBytes>;
+
+  fuse::Attr attr_of(const local::Stat& stat) const noexcept;
+  fuse::AttrOut attr_out(const local::Stat& stat) const noexcept;
+  fuse::EntryOut entry_out(const local::Nodes::Found& found,
+                           const local::Stat& stat) const noexcept;
+  Op<fuse::EntryOut> entry_of_new(const local::Directory& directory, const Name& name) noexcept;
+
+  Result<fuse::OpenOut> open_node(NodeId node, int flags) noexcept;
+  Result<fuse::OpenOut> hand_out(NodeId node, Fd fd) noexcept;
+  int host_flags(uint32_t flags) const noexcept;
+  uint32_t mode_for(uint32_t mode, uint32_t umask) const noexcept;
+  Result<CreateOut> create_new(Request& request, const local::Directory& directory,
+                               const CreateArgs& args) noexcept;
+  Result<CreateOut> create_existing(const local::Directory& directory,
+                                    const CreateArgs& args) noexcept;
+
+  Result<Unit> change(int fd, int size_fd, const fuse::SetattrIn& in,
+                      local::Stat& stat) const noexcept;
+
+  Op<uint32_t> read_later(local::OpenFileRef file, ReadArgs args, uint32_t bytes);
+  Result<bool> at_end(local::OpenFile& file, uint64_t offset) noexcept;
+  Result<uint32_t> read_waiting(local::OpenFileRef file, const ReadArgs& args) noexcept;
+  Op<Unit> sync_later(local::OpenFileRef file, bool data_only);
+  Op<uint32_t> list(const ReaddirArgs& args, bool plus) noexcept;
+  bool add_plus(DirentWriter& writer, const local::Directory& directory,
+                const DirentWriter::Entry& entry) noexcept;
+  template <class ByPath, class ByFd>
+  Result<ssize_t> on_xattrs(NodeId node, ByPath by_path, ByFd by_fd) noexcept;
+
+  Reactor& reactor_;
+  const LocalOptions options_;
+  const local::Identity identity_;
+  local::Nodes nodes_;
+  local::OpenFiles files_;
+  local::Spares<Iovecs> iovecs_;
+  local::Spares<Scratch> scratch_;
+  Negotiated negotiated_;
+};
+
+}  // namespace dpfs

@@ -1,0 +1,425 @@
+// SPDX-License-Identifier: Apache-2.0
+// How a node gets its row, its descriptor and its end.
+#include "backend/local/nodes.h"
+
+#include <fmt/format.h>
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <array>
+#include <new>
+#include <stdexcept>
+
+#include "base/log.h"
+
+namespace dpfs::local {
+namespace {
+
+// An eighth of what the process may open: there are tenants' open files as well, and other devices.
+uint32_t default_descriptors_max() noexcept {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return 64;
+  return static_cast<uint32_t>(std::clamp<rlim_t>(limit.rlim_cur / 8, 4, 1024));
+}
+
+Fd open_at_start(const std::string& path, int flags) {
+  Fd fd(::open(path.c_str(), flags | O_CLOEXEC));
+  if (fd) return fd;
+  const Errno why = last_errno();
+  const char* advice = "check it";
+  if (why == Errno::noent) advice = "create it, or correct the path";
+  if (why == Errno::notdir) advice = "give a directory";
+  if (why == Errno::acces || why == Errno::perm) {
+    advice = "run as a user who may read it";
+  }
+  throw std::runtime_error(
+      fmt::format("local: cannot open directory '{}': {}; {}", path, describe(why), advice));
+}
+
+uint64_t birth_of(const Stat& stat) noexcept {
+  if ((stat.stx_mask & STATX_BTIME) == 0) return 0;
+  return static_cast<uint64_t>(stat.stx_btime.tv_sec) * 1'000'000'000 + stat.stx_btime.tv_nsec;
+}
+
+NodeKey key_of(const Stat& stat, uint64_t birth, uint16_t mount) noexcept {
+  return {.ino = stat.stx_ino,
+          .birth = birth,
+          .dev = stat.stx_dev_major << 20 | stat.stx_dev_minor,
+          .mount = mount};
+}
+
+uint16_t type_of(const Stat& stat) noexcept { return stat.stx_mode & S_IFMT; }
+
+}  // namespace
+
+Nodes::Nodes(Reactor& reactor, const Options& options)
+    : reactor_(reactor),
+      want_handles_(options.file_handles),
+      cache_(options.descriptors_max != 0 ? options.descriptors_max : default_descriptors_max()) {
+  // Listing it must be possible, so that a directory we cannot share is found now and not by the
+  // tenant.
+  {
+    const Fd readable = open_at_start(options.path, O_RDONLY | O_DIRECTORY);
+  }
+  root_.fd = open_at_start(options.path, O_PATH | O_DIRECTORY);
+  proc_fd_ = open_at_start("/proc/self/fd", O_PATH | O_DIRECTORY);
+
+  Stat stat;
+  if (const Result<Unit> ok = stat_fd(root_.fd.get(), stat); !ok) {
+    throw std::runtime_error(
+        fmt::format("local: cannot stat '{}': {}", options.path, describe(ok.error())));
+  }
+  if (want_handles_) root_.handle.read(root_.fd.get());
+  MountTable::Mount mount =
+      explore_mount(root_.fd.get(), stat, root_.handle, proc_fd_.get(), want_handles_);
+  if (!mount.has_handles) {
+    root_.handle.size = 0;
+  }
+  if (want_handles_ && !mount.has_handles) {
+    log::info(
+        "local: '{}' is served without file handles (its file system has none, or "
+        "CAP_DAC_READ_SEARCH is missing)",
+        options.path);
+  }
+  const uint64_t birth = birth_of(stat);
+  root_.mount = mounts_.add(std::move(mount));
+  root_.key = key_of(stat, birth != 0 ? birth : root_.handle.hash(), root_.mount);
+  mounts_.use(root_.mount);  // for as long as we live
+  add_root();
+  if (table_.find(NodeId::root) == nullptr) throw std::bad_alloc();
+}
+
+Nodes::~Nodes() { start_over(); }
+
+void Nodes::add_root() noexcept {
+  NodeRow* row = table_.insert(root_.key, S_IFDIR, root_.handle);
+  if (row == nullptr) return;
+  mounts_.use(root_.mount);
+  row->lookups = 1;                                          // never forgotten
+  row->descriptor = cache_.add(root_.fd.get(), row->index);  // and always pinned
+}
+
+void Nodes::start_over() noexcept {
+  NodeRow* root = table_.find(NodeId::root);
+  if (root == nullptr) return;
+  while (true) {
+    const DescriptorCache::Evicted evicted = cache_.evict();
+    if (evicted.fd < 0) break;
+    ::close(take_evicted(evicted));
+  }
+  // The root's descriptor stays where it is; all other rows go at once.
+  const uint32_t slot = root->descriptor;
+  mounts_.keep_only(root_.mount, 2);  // the root's row, and us
+  places_.clear();
+  table_.clear();
+  root = table_.insert(root_.key, S_IFDIR, root_.handle);
+  if (root == nullptr) return;
+  root->lookups = 1;
+  root->descriptor = slot;
+}
+
+int Nodes::take_evicted(const DescriptorCache::Evicted& evicted) noexcept {
+  if (evicted.node != kNoIndex) table_.at(evicted.node).descriptor = kNoIndex;
+  return evicted.fd;
+}
+
+void Nodes::unpin(uint32_t slot) noexcept {
+  const DescriptorCache::Evicted evicted = cache_.unpin(slot);
+  if (evicted.fd >= 0) close(Fd(take_evicted(evicted)));
+}
+
+void Nodes::trim() noexcept {
+  while (cache_.over_limit()) {
+    const DescriptorCache::Evicted evicted = cache_.evict();
+    if (evicted.fd < 0) return;
+    close(Fd(take_evicted(evicted)));
+  }
+}
+
+// The process has no descriptors left. False when none of them are ours to give.
+bool Nodes::evict_some() noexcept {
+  std::array<Fd, 8> fds;
+  size_t count = 0;
+  while (count < fds.size()) {
+    const DescriptorCache::Evicted evicted = cache_.evict();
+    if (evicted.fd < 0) break;
+    fds[count++].reset(take_evicted(evicted));
+  }
+  if (count == 0) return false;
+  reactor_.blocking([&fds] {
+    for (Fd& fd : fds) fd.reset();
+    return 0;
+  });
+  return true;
+}
+
+// ---- Descriptors --------------------------------------------------------------------------------
+
+Pinned Nodes::pin_slowly(NodeId node) noexcept {
+  NodeRow* row = table_.find(node);
+  const Result<int> opened =
+      row->handle_size != 0 ? open_by_handle(*row, O_PATH) : open_by_place(*row);
+  Fd fd(opened ? *opened : -1);
+  row = table_.find(node);  // it may have been forgotten meanwhile
+  if (row == nullptr) {
+    close(std::move(fd));
+    return Errno::stale;
+  }
+  if (!opened) {
+    // Should a new inode turn up with the same key, it is another one.
+    if (opened.error() == Errno::stale) table_.retire(*row);
+    return opened.error();
+  }
+  if (row->descriptor == kNoIndex) {
+    row->descriptor = cache_.add(fd.get(), row->index);
+    if (row->descriptor == kNoIndex) return Errno::nomem;
+    fd.release();
+    Pinned pinned(*this, row->descriptor, cache_.fd(row->descriptor), node, row->type);
+    trim();
+    return pinned;
+  }
+  Pinned pinned = pin_cached(*row);  // another request was quicker
+  close(std::move(fd));
+  return pinned;
+}
+
+Result<int> Nodes::open_by_handle(NodeRow& row, int flags) noexcept {
+  FileHandle handle = table_.handle_of(row);
+  const uint16_t mount = row.key.mount;
+  const int mount_fd = mounts_.at(mount).fd.get();
+  mounts_.use(mount);
+  const Result<int> fd = opening([&] { return handle.open(mount_fd, flags); });
+  close(mounts_.unuse(mount));
+  return fd;
+}
+
+// Walks down from the nearest ancestor that is at hand, and compares.
+Result<int> Nodes::open_by_place(const NodeRow& start) noexcept {
+  const NodeKey key = start.key;
+  std::string path;
+  const NodeRow* row = &start;
+  do {
+    const Place* place = places_.find(row->index);
+    if (place == nullptr || path.size() + place->name.size() + 2 > PATH_MAX) return Errno::stale;
+    try {
+      path.insert(0, path.empty() ? place->name : place->name + "/");
+    } catch (const std::bad_alloc&) {
+      return Errno::nomem;
+    }
+    row = table_.find(place->parent);
+    if (row == nullptr) return Errno::stale;
+  } while (row->descriptor == kNoIndex && row->handle_size == 0);
+
+  const Pinned ancestor = pin(NodeTable::id_of(*row));
+  if (!ancestor) return ancestor.error();
+  return opening([&]() -> Result<int> {
+    const Result<int> fd = open_beneath(ancestor.fd(), path.c_str(), O_PATH);
+    if (!fd) {
+      const Errno why = fd.error();
+      return why == Errno::noent || why == Errno::notdir || why == Errno::loop ? Errno::stale : why;
+    }
+    Stat stat;
+    const Result<Unit> ok = stat_fd(*fd, stat);
+    if (ok && key_of(stat, birth_of(stat), key.mount) == key) return fd;
+    ::close(*fd);
+    return ok ? Errno::stale : ok.error();
+  });
+}
+
+Result<int> Nodes::open(NodeId node, int flags) noexcept {
+  NodeRow* row = table_.find(node);
+  if (row == nullptr) return Errno::stale;
+  const uint16_t wanted = (flags & O_DIRECTORY) != 0 ? S_IFDIR : S_IFREG;
+  if (row->type != wanted) {
+    if (wanted == S_IFDIR) return Errno::notdir;
+    if (row->type == S_IFDIR) return Errno::isdir;
+    return row->type == S_IFLNK ? Errno::loop : Errno::nxio;
+  }
+  if (row->handle_size != 0) {
+    const Result<int> fd = open_by_handle(*row, flags);
+    if (!fd && fd.error() == Errno::stale) {
+      row = table_.find(node);
+      if (row != nullptr) table_.retire(*row);
+    }
+    return fd;
+  }
+  const Pinned pinned = pin(node);
+  if (!pinned) return pinned.error();
+  return opening([&] {
+    return checked(
+        [&] { return ::openat(proc_fd_.get(), FdName(pinned.fd()).c_str(), flags | O_CLOEXEC); });
+  });
+}
+
+// ---- Lookups ------------------------------------------------------------------------------------
+
+Result<Nodes::Found> Nodes::look_up(const Directory& directory, const Name& name, Stat& stat,
+                                    bool keep) noexcept {
+  const Result<Unit> ok =
+      reactor_.blocking([&] { return stat_name(directory.fd, name.c_str(), stat); });
+  if (!ok) return ok.error();
+  // Known, and by its birth it is the same inode: nearly always so.
+  const uint16_t mount = mounts_.find(MountTable::id_of(stat));
+  if ((stat.stx_mask & STATX_BTIME) != 0 && mount != MountTable::kNone) {
+    NodeRow* row = table_.find(key_of(stat, birth_of(stat), mount));
+    if (row != nullptr) {
+      if (row->handle_size == 0 && !remember_place(*row, directory, name)) return Errno::nomem;
+      ++row->lookups;
+      return Found{NodeTable::id_of(*row), row->key.birth};
+    }
+  }
+  return look_again(directory, name, stat, keep);
+}
+
+Result<Nodes::Found> Nodes::look_up_new(const Directory& directory, const Name& name,
+                                        Stat& stat) noexcept {
+  return look_again(directory, name, stat, true);
+}
+
+Result<int> Nodes::see(int directory, const char* name, Seen& seen) noexcept {
+  return opening([&]() -> Result<int> {
+    const Result<int> fd = open_beneath(directory, name, O_PATH);
+    if (!fd) return fd;
+    if (const Result<Unit> ok = stat_fd(*fd, seen.stat); !ok) {
+      ::close(*fd);
+      return ok.error();
+    }
+    if (want_handles_) seen.handle.read(*fd);
+    return fd;
+  });
+}
+
+// By a descriptor of its own, so that the attributes and the handle are of one inode whatever
+// happens to the name meanwhile.
+Result<Nodes::Found> Nodes::look_again(const Directory& directory, const Name& name, Stat& stat,
+                                       bool keep) noexcept {
+  Seen seen;
+  const Result<int> opened = see(directory.fd, name.c_str(), seen);
+  if (!opened) return opened.error();
+  seen.fd.reset(*opened);
+  stat = seen.stat;
+  const Result<NodeRow*> entered = enter(seen);
+  if (!entered) {
+    close(std::move(seen.fd));
+    return entered.error();
+  }
+  NodeRow& row = **entered;
+  const Found found{NodeTable::id_of(row), row.key.birth};
+  if (row.handle_size == 0) {
+    remember_place(row, directory, name);
+    keep = true;
+  }
+  if (keep) give_descriptor(row, seen.fd);
+  close(std::move(seen.fd));
+  trim();
+  return found;
+}
+
+Result<Nodes::Found> Nodes::add_created(const Directory& directory, const Name& name,
+                                        Seen& seen) noexcept {
+  const Result<NodeRow*> entered = enter(seen);
+  if (!entered) return entered.error();
+  NodeRow& row = **entered;
+  const Found found{NodeTable::id_of(row), row.key.birth};
+  if (row.handle_size == 0) {
+    remember_place(row, directory, name);
+    // Not O_PATH, but it does for all that we do with a node's descriptor.
+    Fd copy(::fcntl(seen.fd.get(), F_DUPFD_CLOEXEC, 0));
+    if (copy) give_descriptor(row, copy);
+  }
+  trim();
+  return found;
+}
+
+// The row of what was seen, with one lookup more. Does not block once the mount is known.
+Result<NodeRow*> Nodes::enter(Seen& seen) noexcept {
+  const Result<uint16_t> mount = mount_of(seen);
+  if (!mount) return mount.error();
+  if (!mounts_.at(*mount).has_handles) seen.handle.size = 0;
+  uint64_t birth = birth_of(seen.stat);
+  if (birth == 0 && seen.handle.size != 0) birth = seen.handle.hash();
+  const NodeKey key = key_of(seen.stat, birth, *mount);
+  NodeRow* row = table_.find(key);
+  if (row != nullptr && !table_.has_handle(*row, seen.handle)) {
+    // The same number, used again within one tick of the clock.
+    table_.retire(*row);
+    row = nullptr;
+  }
+  if (row == nullptr) {
+    row = table_.insert(key, local::type_of(seen.stat), seen.handle);
+    if (row == nullptr) return Errno::nomem;
+    mounts_.use(*mount);
+  }
+  ++row->lookups;
+  return row;
+}
+
+Result<uint16_t> Nodes::mount_of(Seen& seen) noexcept {
+  const uint64_t id = MountTable::id_of(seen.stat);
+  while (true) {
+    uint16_t known = mounts_.find(id);
+    if (known != MountTable::kNone) return known;
+    MountTable::Mount mount = reactor_.blocking([&] {
+      return explore_mount(seen.fd.get(), seen.stat, seen.handle, proc_fd_.get(), want_handles_);
+    });
+    if (!mount.fd) {
+      if (!evict_some()) return Errno::mfile;
+      continue;
+    }
+    known = mounts_.find(id);  // another request may have been quicker
+    if (known == MountTable::kNone) known = mounts_.add(std::move(mount));
+    if (known == MountTable::kNone) return Errno::nfile;
+    return known;
+  }
+}
+
+bool Nodes::remember_place(const NodeRow& row, const Directory& directory,
+                           const Name& name) noexcept {
+  try {
+    places_.remember(row.index, directory.node, name.view());
+    return true;
+  } catch (const std::bad_alloc&) {
+    return false;
+  }
+}
+
+void Nodes::give_descriptor(NodeRow& row, Fd& fd) noexcept {
+  if (row.descriptor != kNoIndex) return;
+  const uint32_t slot = cache_.add(fd.get(), row.index);
+  if (slot == kNoIndex) return;
+  fd.release();
+  row.descriptor = slot;
+  trim();  // while this one is pinned, so that another one goes
+  unpin(slot);
+}
+
+void Nodes::moved_to(const Directory& directory, const Name& name) noexcept {
+  if (places_.empty()) return;
+  Stat stat;
+  const Result<Unit> ok =
+      reactor_.blocking([&] { return stat_name(directory.fd, name.c_str(), stat); });
+  if (!ok) return;
+  const uint16_t mount = mounts_.find(MountTable::id_of(stat));
+  if (mount == MountTable::kNone) return;
+  NodeRow* row = table_.find(key_of(stat, birth_of(stat), mount));
+  if (row != nullptr && row->handle_size == 0) remember_place(*row, directory, name);
+}
+
+void Nodes::forget(NodeId node, uint64_t lookups) noexcept {
+  NodeRow* row = table_.find(node);
+  if (row == nullptr || node == NodeId::root) return;
+  row->lookups -= std::min(lookups, row->lookups);
+  if (row->lookups == 0) erase(*row);
+}
+
+void Nodes::erase(NodeRow& row) noexcept {
+  const uint16_t mount = row.key.mount;
+  Fd fd(row.descriptor != kNoIndex ? cache_.orphan(row.descriptor) : -1);
+  if (row.handle_size == 0) places_.forget(row.index);
+  table_.erase(row);
+  Fd mount_fd = mounts_.unuse(mount);
+  close(std::move(fd));
+  close(std::move(mount_fd));
+}
+
+}  // namespace dpfs::local

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+// Slots that are used again, so that opening and closing allocate nothing in the steady state.
+#include "backend/local/open_files.h"
+
+#include <new>
+
+namespace dpfs::local {
+
+Result<Handle> OpenFiles::add(NodeId node, Fd fd, std::optional<Pinned> pinned) noexcept {
+  OpenFile* file = take();
+  if (file == nullptr) {
+    nodes_.close(std::move(fd));
+    return Errno::nomem;
+  }
+  file->fd = std::move(fd);
+  if (pinned) file->node.emplace(std::move(*pinned));
+  file->no_wait = true;
+  file->position = 0;
+  const OpenFileRef ref(*this, *file);  // closes the file again where there is no handle for it
+  try {
+    const std::optional<Handle> handle = handles_.insert(node, ref);
+    if (handle) return *handle;
+    return Errno::nfile;
+  } catch (const std::bad_alloc&) {
+    return Errno::nomem;
+  }
+}
+
+Result<Unit> OpenFiles::close(Handle handle, NodeId node) noexcept {
+  OpenFile* file = find(handle, node);
+  if (file == nullptr) return Errno::badf;
+  // The handle is gone before the descriptor is: closing may let other requests in.
+  const OpenFileRef last(*this, *file);
+  handles_.remove(handle, node);
+  return Unit{};
+}
+
+OpenFile* OpenFiles::take() noexcept {
+  if (first_free_ != nullptr) return std::exchange(first_free_, first_free_->next_free);
+  try {
+    return &slots_.emplace_back();
+  } catch (const std::bad_alloc&) {
+    return nullptr;
+  }
+}
+
+void OpenFiles::give_back(OpenFile& file) noexcept {
+  nodes_.close(std::move(file.fd));
+  file.node.reset();
+  file.next_free = first_free_;
+  first_free_ = &file;
+}
+
+}  // namespace dpfs::local

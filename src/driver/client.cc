@@ -234,6 +234,8 @@ bool Client::submit(Call& call) noexcept {
   lane.by_head[*head] = &call;
   lane.dirty = true;
   call.in_flight_ = true;
+  // At once, as Linux does it: a device that polls begins with this one while we prepare the next.
+  lane.queue->publish();
   return true;
 }
 
@@ -241,7 +243,7 @@ void Client::flush() noexcept {
   for (Lane& lane : lanes_) {
     if (!lane.dirty) continue;
     lane.dirty = false;
-    lane.queue->publish_and_kick();
+    if (lane.queue->kick_wanted()) lane.queue->kick();
   }
 }
 

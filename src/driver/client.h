@@ -166,9 +166,10 @@ class Client {
   Call* take(uint32_t queue = virtio::kFirstRequestQueue) noexcept;
   void give(Call& call) noexcept;
 
-  // Puts the request on its queue; the device sees it after flush(). False where the ring is full.
+  // Puts the request on its queue, where a device that polls sees it at once. False where the ring
+  // is full.
   bool submit(Call& call) noexcept;
-  // Publishes everything submitted and kicks where the device wants to be kicked.
+  // Kicks where the device wants to hear of what was submitted since the last time.
   void flush() noexcept;
   // Takes what has come back, without waiting; runs the calls' done(). Returns how many.
   uint32_t poll() noexcept;

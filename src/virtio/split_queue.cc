@@ -211,7 +211,7 @@ bool SplitQueue::publish() noexcept {
 }
 
 void SplitQueue::enable_kicks() noexcept {
-  if (!started()) return;
+  if (!started() || broken()) return;  // a broken ring may be unmapped
   if (event_idx_) {
     store_u16(used_ + virtio::avail_event_offset(size_), next_avail_, std::memory_order_relaxed);
   } else {
@@ -221,7 +221,7 @@ void SplitQueue::enable_kicks() noexcept {
 }
 
 void SplitQueue::disable_kicks() noexcept {
-  if (!started()) return;
+  if (!started() || broken()) return;
   // With EVENT_IDX the driver kicks when it passes avail_event: one that lies behind is passed only
   // after the index has gone all the way round.
   if (event_idx_) {

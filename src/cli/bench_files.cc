@@ -92,8 +92,11 @@ bool BenchFiles::use_any_file() {
 }
 
 void BenchFiles::fill_data() {
-  const uint64_t piece =
+  // In pieces of --bs: ext4 keeps what is written at once in one folio of its page cache, and a
+  // small write into a large one costs it several times as much.
+  const uint64_t most =
       std::min<uint64_t>(tenant_.client.options().data_size, tenant_.client.agreement().max_write);
+  const uint64_t piece = std::clamp<uint64_t>(options_.block_size, 4096, most);
   std::vector<std::byte> content(piece);
   for (uint64_t offset = 0; offset < options_.file_size;) {
     std::span<std::byte> now =

@@ -11,10 +11,39 @@ namespace {
 
 constexpr double kMiB = 1 << 20;
 
+constexpr fmt::string_view kLine =
+    "{:<12}{:>9}{:>10}{:>10}{:>10}{:>10}{:>10}{:>11}{:>8}{:>10}{:>8}{:>10}{:>9}\n";
+
 std::string three_digits(double value) {
   return value < 10    ? fmt::format("{:.2f}", value)
          : value < 100 ? fmt::format("{:.1f}", value)
                        : fmt::format("{:.0f}", value);
+}
+
+// A job without operations has nothing to say about them.
+std::string table_line(const BenchOutcome& outcome) {
+  const bool idle = outcome.operations == 0;
+  const bool known = outcome.has_daemon_cpu;
+  const Histogram& latency = outcome.latency_ns;
+  auto share = [&](uint64_t cpu_ns) {
+    return fmt::format("{:.0f} %", outcome.per_second(cpu_ns) / 1e7);
+  };
+  auto time = [&](double nanoseconds) { return idle ? "-" : format_ns(nanoseconds); };
+  auto quantile = [&](double fraction) {
+    return time(static_cast<double>(latency.quantile(fraction)));
+  };
+  auto each = [&](uint64_t count) {
+    return idle ? "-" : fmt::format("{:.3f}", outcome.per_operation(count));
+  };
+  return fmt::format(
+      fmt::runtime(kLine), outcome.job,
+      idle ? "-" : format_count(outcome.per_second(outcome.operations)),
+      outcome.bytes == 0 ? "-" : three_digits(outcome.per_second(outcome.bytes) / kMiB),
+      quantile(0.5), quantile(0.99), quantile(0.999), time(static_cast<double>(latency.max())),
+      known ? time(outcome.per_operation(outcome.daemon_cpu_ns)) : "?",
+      known ? share(outcome.daemon_cpu_ns) : "?",
+      three_digits(static_cast<double>(outcome.daemon_rss_bytes) / kMiB) + " MiB",
+      share(outcome.tenant_cpu_ns), each(outcome.kicks), each(outcome.interrupts));
 }
 
 }  // namespace
@@ -38,31 +67,12 @@ std::string bench_table(const BenchDevice& device, const BenchOptions& options,
       "{} (pid {}), FUSE 7.{}, tag {}; {} in flight on {} queue(s), {} bytes, {}\n\n",
       device.process, device.pid, device.fuse_minor, device.tag.empty() ? "not told" : device.tag,
       options.depth, options.queues, options.block_size, options.sleep ? "sleeping" : "polling");
-  text += fmt::format("{:<12}{:>9}{:>10}{:>10}{:>10}{:>10}{:>10}{:>11}{:>10}{:>10}{:>9}{:>9}\n",
-                      "job", "ops/s", "MiB/s", "p50", "p99", "p99.9", "max", "daemon/op", "daemon",
-                      "tenant", "kicks/op", "irqs/op");
-  for (const BenchOutcome& outcome : outcomes) {
-    const Histogram& latency = outcome.latency_ns;
-    auto quantile = [&](double fraction) {
-      return format_ns(static_cast<double>(latency.quantile(fraction)));
-    };
-    auto percent = [&](uint64_t cpu_ns) {
-      return fmt::format("{:.0f} %", outcome.per_second(cpu_ns) / 1e7);
-    };
-    text += fmt::format(
-        "{:<12}{:>9}{:>10}{:>10}{:>10}{:>10}{:>10}{:>11}{:>10}{:>10}{:>9.3f}{:>9.3f}\n",
-        outcome.job, format_count(outcome.per_second(outcome.operations)),
-        outcome.bytes == 0 ? "-" : three_digits(outcome.per_second(outcome.bytes) / kMiB),
-        quantile(0.5), quantile(0.99), quantile(0.999),
-        format_ns(static_cast<double>(latency.max())),
-        outcome.has_daemon_cpu ? format_ns(outcome.per_operation(outcome.daemon_cpu_ns)) : "?",
-        outcome.has_daemon_cpu ? percent(outcome.daemon_cpu_ns) : "?",
-        percent(outcome.tenant_cpu_ns), outcome.per_operation(outcome.kicks),
-        outcome.per_operation(outcome.interrupts));
-  }
+  text += fmt::format(fmt::runtime(kLine), "job", "ops/s", "MiB/s", "p50", "p99", "p99.9", "max",
+                      "daemon/op", "daemon", "RSS", "tenant", "kicks/op", "irqs/op");
+  for (const BenchOutcome& outcome : outcomes) text += table_line(outcome);
   text +=
       "\ndaemon/op is the daemon's CPU time for each operation; daemon and tenant are shares of "
-      "one core.\n";
+      "one core;\nRSS is the daemon's memory, the tenant's pages that it has touched included.\n";
   return text;
 }
 

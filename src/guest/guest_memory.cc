@@ -8,6 +8,8 @@
 #include <algorithm>
 #include <limits>
 
+#include "guest/bus_error_guard.h"
+
 namespace dpfs {
 namespace {
 
@@ -40,12 +42,19 @@ Result<GuestRegion*> GuestRegion::map(const Place& place, const Fd& file) noexce
   void* mapping = mmap(nullptr, mapping_size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE,
                        file.get(), kMappingStart);
   if (mapping == MAP_FAILED) return last_errno();
+  if (!guard_from_bus_errors(mapping, mapping_size)) {
+    munmap(mapping, mapping_size);
+    return Errno::nobufs;
+  }
   madvise(mapping, mapping_size, MADV_DONTDUMP);  // a core dump of ours holds no tenant's data
   return new GuestRegion(place, mapping, mapping_size,
                          static_cast<char*>(mapping) + place.offset_in_file);
 }
 
-GuestRegion::~GuestRegion() { munmap(mapping_, mapping_size_); }
+GuestRegion::~GuestRegion() {
+  unguard(mapping_);
+  munmap(mapping_, mapping_size_);
+}
 
 Result<GuestMemory*> GuestMemory::make(Regions regions) noexcept {
   auto guest_start = [](const std::shared_ptr<const GuestRegion>& region) {

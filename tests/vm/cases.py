@@ -14,7 +14,11 @@ import tarfile
 MIB = 1 << 20
 # Around page and request boundaries, and one that needs many requests of the largest size.
 SIZES = (0, 1, 511, 4095, 4096, 4097, 65537, MIB - 1, MIB + 3, 20 * MIB)
-TREE_FOLDERS = 200
+# Of every file of the tree.
+MTIME = 1_600_000_000
+# Unpacked in parallel, because one process mostly waits.
+TREE_PARTS = 4
+TREE_FOLDERS_PER_PART = 50
 TREE_FILES_PER_FOLDER = 100
 
 
@@ -160,18 +164,22 @@ class Tree(Case):
 
     def prepare(self, folder):
         generator = random.Random(2)
-        with tarfile.open(folder / "tree.tar", "w", format=tarfile.USTAR_FORMAT) as archive:
-            for number in range(TREE_FOLDERS):
-                entry = tarfile.TarInfo(f"tree/{number:03}")
-                entry.type, entry.mode, entry.mtime = tarfile.DIRTYPE, 0o755, 1_600_000_000
-                archive.addfile(entry)
-                for file_number in range(TREE_FILES_PER_FOLDER):
-                    name = f"{number:03}/{file_number:02}.txt"
-                    data = generator.randbytes(generator.randrange(0, 600))
-                    self.files[name] = hashlib.sha256(data).digest()
-                    entry = tarfile.TarInfo(f"tree/{name}")
-                    entry.size, entry.mode, entry.mtime = len(data), 0o644, 1_600_000_000
-                    archive.addfile(entry, io.BytesIO(data))
+        for part in range(TREE_PARTS):
+            with tarfile.open(folder / f"part{part}.tar", "w") as archive:
+                for number in range(TREE_FOLDERS_PER_PART):
+                    self.add_folder(archive, f"part{part}/{number:02}", generator)
+
+    def add_folder(self, archive, folder_name, generator):
+        entry = tarfile.TarInfo(f"tree/{folder_name}")
+        entry.type, entry.mode, entry.mtime = tarfile.DIRTYPE, 0o755, MTIME
+        archive.addfile(entry)
+        for number in range(TREE_FILES_PER_FOLDER):
+            name = f"{folder_name}/{number:02}.txt"
+            data = generator.randbytes(generator.randrange(0, 600))
+            self.files[name] = hashlib.sha256(data).digest()
+            entry = tarfile.TarInfo(f"tree/{name}")
+            entry.size, entry.mode, entry.mtime = len(data), 0o644, MTIME
+            archive.addfile(entry, io.BytesIO(data))
 
     def answer(self, question, folder):
         check(question == "unpacked", f"asked '{question}'")
@@ -181,7 +189,7 @@ class Tree(Case):
               f"{len(found)} files of {len(self.files)} are there")
         for name, path in found.items():
             check(hashlib.sha256(path.read_bytes()).digest() == self.files[name], f"{name} differs")
-            check(path.stat().st_mtime == 1_600_000_000, f"{name} has another mtime")
+            check(path.stat().st_mtime == MTIME, f"{name} has another mtime")
         return "ok"
 
     def verify(self, folder):

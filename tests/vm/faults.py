@@ -58,7 +58,7 @@ def killed_vmm(bench, _only):
             bench.report.skipped(bench.case_name(case.name), "virtiofsd ends with its VMM")
         return
     (bench.share / NewVmm.name).mkdir()
-    (bench.share / "busy").mkdir()
+    (bench.share / "victims").mkdir()
     with bench.daemon(2) as daemon:
         # The first makes the daemon start what it starts lazily; leaks show after the second.
         settled = None
@@ -86,7 +86,8 @@ def killed_vmm(bench, _only):
 
 
 def busy_job(name):
-    return f"mount_share share /mnt; cd /mnt/busy; mkdir {name}; cd {name}; sh -e /rig/case busy"
+    folder = f"/mnt/victims/{name}"
+    return f"mount_share share /mnt; mkdir {folder}; cd {folder}; sh -e /rig/case busy"
 
 
 def wait_until_busy(vm):

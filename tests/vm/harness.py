@@ -20,6 +20,8 @@ TAG = "share"
 # An idle daemon has forgotten a VMM that went away after this long, even on a busy machine.
 SETTLE_S = 10
 TERMINATE_S = 15
+# Workers for slow operations start when they are needed first, and stay.
+LAZY_THREADS_MAX = 8
 
 
 class Bench:
@@ -50,9 +52,13 @@ class Bench:
         else:
             command = daemons.dpfs_command(self.options.dpfs, socket_path=self.socket, tag=TAG,
                                            url=f"local:{self.share}", queues=queues)
-        with daemons.Daemon(command, self.socket,
-                            lambda text: self.report.line("daemon", text)) as daemon:
+        with daemons.Daemon(command, self.socket, self.daemon_line) as daemon:
             yield daemon
+
+    def daemon_line(self, text):
+        # Counters come thirty lines at a time; check_daemon sums them up.
+        if not daemons.COUNTER_LINE.search(text):
+            self.report.line("daemon", text)
 
     def vm(self, job, *, queues, smp, queue_size=None, **options):
         """A guest with the device. `job` has the functions of lib.sh and the cases' scripts."""
@@ -60,6 +66,7 @@ class Bench:
         scripts = {f"rig/cases/{path.name}": path for path in (HERE / "guest").glob("*.sh")}
         variables = {
             "DAEMON_IS_ROOT": int(os.geteuid() == 0),
+            "HAS_ATTRIBUTES": int(has_attributes(self.share)),
             # Linux takes no more request queues than it has processors.
             "REQUEST_QUEUES": min(queues, smp),
         }
@@ -69,6 +76,16 @@ class Bench:
 
     def case_name(self, case):
         return f"{self.name}/{case}"
+
+
+def has_attributes(folder):
+    """Whether the file system below knows extended attributes of users; an old tmpfs does not."""
+    try:
+        os.setxattr(folder, "user.dpfs_test", b"")
+        os.removexattr(folder, "user.dpfs_test")
+        return True
+    except OSError:
+        return False
 
 
 def run_cases(bench, vm, cases, timeout_s):
@@ -152,13 +169,16 @@ class Snapshot:
         self.threads = daemon.threads()
 
 
-def leaks(daemon, before):
-    """What the daemon, once settled, holds more than in `before`, as a sentence; '' for nothing."""
+def leaks(daemon, before, lazy_threads=0):
+    """What the daemon, once settled, holds more than in `before`, as a sentence; '' for nothing.
+
+    A daemon that served nobody before may have started its workers meanwhile: `lazy_threads`.
+    """
     deadline = time.monotonic() + SETTLE_S
     while True:
         now = Snapshot(daemon)
         more = now.descriptors - before.descriptors
-        threads = now.threads - before.threads
+        threads = now.threads - before.threads - lazy_threads
         if (not more and threads <= 0) or time.monotonic() > deadline:
             break
         time.sleep(0.1)
@@ -177,10 +197,13 @@ def check_daemon(bench, daemon, idle):
     if not daemon.running():
         bench.report.failed(name, f"it ended with status {daemon.child.process.returncode}")
         return
-    leaked = leaks(daemon, idle)
+    leaked = leaks(daemon, idle, LAZY_THREADS_MAX)
     bench.report.line("note", f"daemon: {daemon.resident_mib():.1f} MiB resident, "
                               f"{daemon.processor_s():.2f} s of processor time")
     status, seconds = daemon.terminate(TERMINATE_S)
+    counters = daemons.parse_counters(daemon.log)
+    requests = sum(counter.requests for counter in counters)
+    bench.report.line("note", f"device: {requests} requests of {len(counters)} kinds")
     if leaked:
         bench.report.failed(name, f"left after the VMM went away: {leaked}", seconds)
     elif status != 0:

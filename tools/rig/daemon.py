@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The daemon behind the device, as a child: dpfs, or virtiofsd to compare with."""
+import dataclasses
 import os
 import pathlib
 import queue
@@ -11,6 +12,8 @@ import time
 from child import Child
 
 START_TIMEOUT_S = 20
+# "share: read   21484 requests   0 errors   621771819 bytes"
+COUNTER_LINE = re.compile(r"(\S+): (\w+)\s+(\d+) requests\s+(\d+) errors\s+(\d+) bytes")
 
 
 class DaemonError(Exception):
@@ -28,6 +31,16 @@ def virtiofsd_command(kit, *, socket_path, folder):
     # Without a sandbox: it wants namespaces, which containers often refuse.
     return kit.virtiofsd("--socket-path", socket_path, "--shared-dir", folder, "--sandbox", "none",
                          "--inode-file-handles=prefer", "--log-level", "warn", "--xattr")
+
+
+@dataclasses.dataclass
+class Counter:
+    """What a device did of one operation."""
+    tag: str
+    operation: str
+    requests: int
+    errors: int
+    size: int
 
 
 class Daemon:
@@ -86,7 +99,14 @@ class Daemon:
         return sorted(found)
 
     def threads(self):
-        return len(os.listdir(f"/proc/{self.pid}/task"))
+        """How many it started. The kernel's io_uring workers, which come and go, do not count."""
+        names = []
+        for path in pathlib.Path(f"/proc/{self.pid}/task").glob("*/comm"):
+            try:
+                names.append(path.read_text().strip())
+            except OSError:
+                pass  # The thread ended meanwhile.
+        return sum(1 for name in names if not name.startswith("iou-"))
 
     def resident_mib(self):
         status = pathlib.Path(f"/proc/{self.pid}/status").read_text()
@@ -102,17 +122,19 @@ class Daemon:
                 pass  # The thread ended meanwhile.
         return total_ns / 1e9
 
-    def print_counters(self):
-        """Asks a dpfs for its devices' counters: SIGUSR1 makes it log them. Returns the new lines.
-
-        Only for a daemon that says it knows the signal: any other is ended by it.
-        """
+    def ask_counters(self):
+        """The counters of a dpfs, which logs them on SIGUSR1. Any other daemon would end by it."""
         before = len(self.log)
         self.child.process.send_signal(signal.SIGUSR1)
-        deadline = time.monotonic() + 2
-        while len(self.log) == before and self.running() and time.monotonic() < deadline:
-            time.sleep(0.02)
-        return self.log[before:]
+        deadline = time.monotonic() + 3
+        seen = before
+        while self.running() and time.monotonic() < deadline:
+            time.sleep(0.1)
+            # Its lines come together: complete when some came and no more do.
+            if len(self.log) == seen > before:
+                break
+            seen = len(self.log)
+        return parse_counters(self.log[before:])
 
     def terminate(self, timeout_s=10):
         """SIGTERM; returns (exit status, seconds it took). A negative status is a signal's."""
@@ -122,6 +144,12 @@ class Daemon:
 
     def close(self):
         self.child.close()
+
+
+def parse_counters(lines):
+    """What dpfs logs of each device and operation, in its order."""
+    return [Counter(match[1], match[2], *map(int, match.groups()[2:])) for line in lines
+            if (match := COUNTER_LINE.search(line))]
 
 
 def listens(path):

@@ -18,6 +18,6 @@ verified() {
   checked "$@"
   drop_caches
   checked "$@" --verify_only=1
-  note "fio $1: $(echo "$begin $(uptime_s)" | awk '{ printf "%.1f s", $2 - $1 }')"
+  note "fio $1: $(since "$begin")"
   rm -f "$1".*
 }

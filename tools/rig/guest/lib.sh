@@ -44,6 +44,9 @@ drop_caches() {
 # uptime_s: seconds since boot with hundredths.
 uptime_s() { cut -d' ' -f1 /proc/uptime; }
 
+# since UPTIME: how long ago that was, for people.
+since() { echo "$1 $(uptime_s)" | awk '{ printf "%.1f s", $2 - $1 }'; }
+
 # run_case NAME: runs /rig/cases/NAME.sh in a shell of its own, which ends at the first command that fails.
 # Status 77 says that it cannot run here.
 run_case() {
@@ -52,10 +55,10 @@ run_case() {
   begin=$(uptime_s)
   status=0
   sh -e /rig/case "$1" || status=$?
-  took=$(echo "$begin $(uptime_s)" | awk '{ printf "%.1f", $2 - $1 }')
+  took=$(since "$begin")
   case $status in
-    0) echo "@@ pass $1 $took" ;;
-    77) echo "@@ skip $1 $took" ;;
-    *) echo "@@ fail $1 $took" ;;
+    0) echo "@@ pass $1 ${took% s}" ;;
+    77) echo "@@ skip $1 ${took% s}" ;;
+    *) echo "@@ fail $1 ${took% s}" ;;
   esac
 }

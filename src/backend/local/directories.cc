@@ -3,7 +3,6 @@
 #include <dirent.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cstddef>
 #include <cstring>
 
@@ -13,15 +12,7 @@
 
 namespace dpfs {
 
-using local::OpenFile;
-using local::OpenFileRef;
-
-namespace {
-
-constexpr size_t kNameMax = 255;
-// Enough for any one entry, so that the kernel never says EINVAL for want of room.
-constexpr size_t kChunkBytesMin = 512;
-constexpr uint64_t kNowhere = UINT64_MAX;
+namespace local {
 
 // One entry as getdents64(2) packs it.
 struct HostEntry {
@@ -42,31 +33,38 @@ struct HostEntry {
   }
 };
 
-// Inside blocking(). The entries behind `offset`, as many as fit; none at the end.
-Result<ssize_t> read_entries(OpenFile& directory, uint64_t offset, char* to,
-                             size_t bytes) noexcept {
-  const std::lock_guard lock(directory.listing);
-  if (directory.position != offset) {
+}  // namespace local
+
+using local::HostEntry;
+using local::Listing;
+using local::OpenFile;
+using local::OpenFileRef;
+
+namespace {
+
+constexpr uint64_t kNowhere = UINT64_MAX;
+
+// Inside blocking(). The entries behind listing.offset, as many as fit; none at the end.
+Result<Unit> fill(OpenFile& directory, Listing& listing) noexcept {
+  const std::lock_guard lock(directory.seeking);
+  if (directory.position != listing.offset) {
     const Result<off_t> sought = local::checked(
-        [&] { return ::lseek(directory.fd.get(), static_cast<off_t>(offset), SEEK_SET); });
+        [&] { return ::lseek(directory.fd.get(), static_cast<off_t>(listing.offset), SEEK_SET); });
     if (!sought) return sought.error();
   }
   directory.position = kNowhere;
-  const Result<ssize_t> got =
-      local::checked([&] { return ::getdents64(directory.fd.get(), to, bytes); });
-  if (!got) return got;
-  directory.position = offset;
-  for (ssize_t at = 0; at < *got;) {
-    const HostEntry entry(to + at);
+  const Result<ssize_t> got = local::checked(
+      [&] { return ::getdents64(directory.fd.get(), listing.bytes, sizeof listing.bytes); });
+  if (!got) return got.error();
+  listing.begin = 0;
+  listing.end = static_cast<uint32_t>(*got);
+  directory.position = listing.offset;
+  for (uint32_t at = 0; at < listing.end;) {
+    const HostEntry entry(listing.bytes + at);
     directory.position = entry.next_offset;
     at += entry.record_bytes;
   }
-  return got;
-}
-
-// What lies above the shared directory is nobody's business.
-uint64_t ino_to_show(NodeId directory, uint64_t root_ino, const HostEntry& entry) noexcept {
-  return directory == NodeId::root && entry.is_dots() ? root_ino : entry.ino;
+  return Unit{};
 }
 
 }  // namespace
@@ -101,45 +99,42 @@ Op<uint32_t> LocalFs::list(const ReaddirArgs& args, bool plus) noexcept {
   OpenFile* found = files_.find(args.handle, args.node);
   if (found == nullptr) return Errno::badf;
   const OpenFileRef directory(files_, *found);
-  const local::Spares<Scratch>::Lease scratch = scratch_.take();
-  if (!scratch) return Errno::nomem;
+  local::Spares<Listing>::Lease lease = files_.take_listing(*directory, args.offset);
+  if (!lease) return Errno::nomem;
+  Listing& listing = *lease;
 
-  const size_t entry_bytes_max =
-      plus ? fuse::direntplus_size(kNameMax) : fuse::dirent_size(kNameMax);
-  // A READDIRPLUS entry is several times as long here as on the host.
-  const size_t chunk_bytes =
-      std::clamp(plus ? args.into.size() / 4 : args.into.size(), kChunkBytesMin, kScratchBytes);
   DirentWriter writer(args.into);
-  uint64_t offset = args.offset;
-  do {
-    const Result<ssize_t> got = reactor_.blocking(
-        [&] { return read_entries(*directory, offset, (*scratch).data(), chunk_bytes); });
-    if (!got && writer.bytes() == 0) return got.error();
-    if (!got || *got == 0) break;
-    for (ssize_t at = 0; at < *got;) {
-      const HostEntry entry((*scratch).data() + at);
-      const DirentWriter::Entry out{.ino = ino_to_show(args.node, nodes_.root_ino(), entry),
-                                    .next_offset = entry.next_offset,
-                                    .type = entry.type,
-                                    .name = entry.name};
-      const bool fits = plus && !entry.is_dots()
-                            ? add_plus(writer, {directory->fd.get(), args.node}, out)
-                        : plus ? writer.add_plus(out, fuse::EntryOut{})
-                               : writer.add(out);
-      if (!fits) {
-        if (writer.bytes() == 0) return Errno::inval;  // 0 would mean the end
-        return writer.bytes();
-      }
-      offset = entry.next_offset;
-      at += entry.record_bytes;
+  bool full = false;
+  while (!full) {
+    if (listing.begin == listing.end) {
+      const Result<Unit> ok = reactor_.blocking([&] { return fill(*directory, listing); });
+      if (!ok && writer.bytes() == 0) return ok.error();
+      if (!ok || listing.end == 0) break;
     }
-  } while (writer.bytes() + entry_bytes_max <= args.into.size());
+    const HostEntry entry(listing.bytes + listing.begin);
+    full = !put(writer, {directory->fd.get(), args.node}, entry, plus);
+    if (full) break;
+    listing.offset = entry.next_offset;
+    listing.begin += entry.record_bytes;
+  }
+  files_.keep_listing(*directory, std::move(lease));
+  if (full && writer.bytes() == 0) return Errno::inval;  // 0 would mean the end
   return writer.bytes();
 }
 
-// An entry with its attributes, which counts as a lookup. False: it does not fit.
-bool LocalFs::add_plus(DirentWriter& writer, const local::Directory& directory,
-                       const DirentWriter::Entry& entry) noexcept {
+// False: the entry does not fit.
+bool LocalFs::put(DirentWriter& writer, const local::Directory& directory, const HostEntry& host,
+                  bool plus) noexcept {
+  DirentWriter::Entry entry{
+      .ino = host.ino, .next_offset = host.next_offset, .type = host.type, .name = host.name};
+  if (host.is_dots()) {
+    // What lies above the shared directory is nobody's business.
+    if (directory.node == NodeId::root) entry.ino = nodes_.root_ino();
+    return plus ? writer.add_plus(entry, fuse::EntryOut{}) : writer.add(entry);
+  }
+  if (!plus) return writer.add(entry);
+
+  // With its attributes an entry counts as a lookup, so there must be room for the answer.
   if (!writer.has_room_plus(entry)) return false;
   local::Stat stat;
   const Name name(entry.name.data(), static_cast<uint16_t>(entry.name.size()));

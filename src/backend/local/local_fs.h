@@ -18,6 +18,10 @@
 
 namespace dpfs {
 
+namespace local {
+struct HostEntry;
+}
+
 struct LocalOptions {
   std::string path;  // the directory to share; links in this path itself are followed
 
@@ -65,7 +69,7 @@ class LocalFs final : public FileSystem {
 
  private:
   using Iovecs = std::array<iovec, IOV_MAX>;
-  // The longest extended attribute, and room for a good part of a directory.
+  // The longest extended attribute, and the longest list of them.
   static constexpr size_t kScratchBytes = 64 * 1024;
   using Scratch = std::array<char, kScratchBytes>;
 
@@ -92,8 +96,8 @@ class LocalFs final : public FileSystem {
   Result<uint32_t> read_waiting(local::OpenFileRef file, const ReadArgs& args) noexcept;
   Op<Unit> sync_later(local::OpenFileRef file, bool data_only);
   Op<uint32_t> list(const ReaddirArgs& args, bool plus) noexcept;
-  bool add_plus(DirentWriter& writer, const local::Directory& directory,
-                const DirentWriter::Entry& entry) noexcept;
+  bool put(DirentWriter& writer, const local::Directory& directory, const local::HostEntry& host,
+           bool plus) noexcept;
   template <class ByPath, class ByFd>
   Result<ssize_t> on_xattrs(NodeId node, ByPath by_path, ByFd by_fd) noexcept;
 

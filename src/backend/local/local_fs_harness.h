@@ -79,6 +79,12 @@ class LocalFsHarness {
     reactor_->post([&] { answer_later((fs_.get()->*operation)(request_, args), answer); });
     return answer.get_future().get();
   }
+  // On the reactor: `answer` comes when `op` is done.
+  template <class Out>
+  static Detached answer_later(Op<Out> op, std::promise<Result<Out>>& answer) {
+    const Result<Out> result = co_await op;
+    answer.set_value(result);
+  }
 
   Result<fuse::EntryOut> look_up(NodeId parent, std::string_view name) {
     return call(&LocalFs::lookup, {.parent = parent, .name = name_of(name)});
@@ -184,12 +190,6 @@ class LocalFsHarness {
   }
 
  private:
-  template <class Out>
-  static Detached answer_later(Op<Out> op, std::promise<Result<Out>>& answer) {
-    const Result<Out> result = co_await op;
-    answer.set_value(result);
-  }
-
   std::unique_ptr<Reactor> reactor_;
   std::thread thread_;
   std::unique_ptr<LocalFs> fs_;

@@ -166,8 +166,11 @@ Pinned Nodes::pin_slowly(NodeId node) noexcept {
     return Errno::stale;
   }
   if (!opened) {
-    // Should a new inode turn up with the same key, it is another one.
-    if (opened.error() == Errno::stale) table_.retire(*row);
+    // Should an inode turn up with the same key, it is another one. (Without a handle, and with a
+    // birth to know it by, it may well be this one in another place.)
+    if (opened.error() == Errno::stale && (row->handle_size != 0 || row->key.birth == 0)) {
+      table_.retire(*row);
+    }
     return opened.error();
   }
   if (row->descriptor == kNoIndex) {

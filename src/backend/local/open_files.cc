@@ -35,6 +35,28 @@ Result<Unit> OpenFiles::close(Handle handle, NodeId node) noexcept {
   return Unit{};
 }
 
+Spares<Listing>::Lease OpenFiles::take_listing(OpenFile& directory, uint64_t offset) noexcept {
+  if (directory.unread && (**directory.unread).offset == offset) {
+    Spares<Listing>::Lease listing = std::move(*directory.unread);
+    drop_listing(directory);
+    return listing;
+  }
+  Spares<Listing>::Lease listing = listings_.take();
+  if (listing) {
+    (*listing).offset = offset;
+    (*listing).begin = (*listing).end = 0;
+  }
+  return listing;
+}
+
+void OpenFiles::keep_listing(OpenFile& directory, Spares<Listing>::Lease listing) noexcept {
+  if ((*listing).begin == (*listing).end) return;
+  drop_listing(directory);
+  if (listings_kept_ >= kListingsKeptMax) return;
+  directory.unread.emplace(std::move(listing));
+  ++listings_kept_;
+}
+
 OpenFile* OpenFiles::take() noexcept {
   if (first_free_ != nullptr) return std::exchange(first_free_, first_free_->next_free);
   try {
@@ -47,6 +69,7 @@ OpenFile* OpenFiles::take() noexcept {
 void OpenFiles::give_back(OpenFile& file) noexcept {
   nodes_.close(std::move(file.fd));
   file.node.reset();
+  drop_listing(file);
   file.next_free = first_free_;
   first_free_ = &file;
 }

@@ -9,11 +9,22 @@
 #include <utility>
 
 #include "backend/local/nodes.h"
+#include "backend/local/spares.h"
 #include "base/fd.h"
 #include "fuse/handle_table.h"
 #include "io/reactor.h"
 
 namespace dpfs::local {
+
+// Entries as getdents64(2) gave them, some of which no reply had room for yet.
+struct Listing {
+  static constexpr size_t kBytes = 32 * 1024;
+
+  uint64_t offset;  // of the first of them, as a cookie
+  uint32_t begin;   // they lie in bytes[begin..end)
+  uint32_t end;
+  char bytes[kBytes];
+};
 
 // Lives from OPEN until RELEASE has come and no request uses it any more.
 struct OpenFile {
@@ -23,8 +34,9 @@ struct OpenFile {
 
   // Of a directory. Two READDIRs on one handle may be inside blocking() at once: the lock makes
   // seeking and reading one step.
-  std::mutex listing;
+  std::mutex seeking;
   uint64_t position = 0;  // of `fd`, as a cookie
+  std::optional<Spares<Listing>::Lease> unread;
 
   uint32_t references = 0;
   OpenFile* next_free = nullptr;
@@ -67,15 +79,31 @@ class OpenFiles {
   }
   OpenFileRef reference(OpenFile& file) noexcept { return OpenFileRef(*this, file); }
   Result<Unit> close(Handle handle, NodeId node) noexcept;
+
+  // What is left of the last READDIR when it ended at `offset`, or an empty listing. It is the
+  // caller's alone until it is given back.
+  Spares<Listing>::Lease take_listing(OpenFile& directory, uint64_t offset) noexcept;
+  void keep_listing(OpenFile& directory, Spares<Listing>::Lease listing) noexcept;
+
   void clear() noexcept { handles_.clear(); }
   size_t size() const noexcept { return handles_.size(); }
 
  private:
   friend class OpenFileRef;
+  // Beyond them, entries without room are read again.
+  static constexpr uint32_t kListingsKeptMax = 64;
+
   OpenFile* take() noexcept;
   void give_back(OpenFile& file) noexcept;
+  void drop_listing(OpenFile& directory) noexcept {
+    if (!directory.unread) return;
+    directory.unread.reset();
+    --listings_kept_;
+  }
 
   Nodes& nodes_;
+  Spares<Listing> listings_;
+  uint32_t listings_kept_ = 0;
   std::deque<OpenFile> slots_;
   OpenFile* first_free_ = nullptr;
   HandleTable<OpenFileRef> handles_;  // refers to slots_

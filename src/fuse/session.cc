@@ -81,15 +81,17 @@ void Session::serve(Request& request) noexcept {
   const Result<Unit> header = decode_header(request);
   OpCounters& counter = counters_.of(request.header.opcode);
   ++counter.requests;
+  // Of an INIT in the other byte order not even the length can be read.
+  if (static_cast<Opcode>(request.header.opcode) == Opcode::init_bswap_reserved) {
+    return refuse_byte_order(request, std::move(reply));
+  }
   if (!header) return refuse(request, std::move(reply), header.error());
   dispatch(request, std::move(reply));
 }
 
 void Session::dispatch(Request& request, Reply reply) noexcept {
   const auto opcode = static_cast<Opcode>(request.header.opcode);
-  if (opcode == Opcode::init || opcode == Opcode::init_bswap_reserved) {
-    return init(request, std::move(reply));
-  }
+  if (opcode == Opcode::init) return init(request, std::move(reply));
   if (state_ != State::begun) return refuse(request, std::move(reply), Errno::io);
   switch (opcode) {
 #define DPFS_OP(name, Args, Out, effect)                                                       \
@@ -107,6 +109,9 @@ void Session::dispatch(Request& request, Reply reply) noexcept {
     case Opcode::rename: {
       const Result<RenameArgs> args = decode(request, limits_, ArgsOf<RenameArgs>{});
       if (!args) return refuse(request, std::move(reply), args.error());
+      if (request.out.size() < sizeof(fuse::OutHeader)) {
+        return refuse(request, std::move(reply), Errno::inval);
+      }
       ++in_flight_;
       return answer<Unit>(request, std::move(reply), fs_.rename2(request, *args), false);
     }
@@ -167,6 +172,11 @@ void Session::refuse(Request& request, Reply reply, Errno why) noexcept {
   reply.error(why);
 }
 
+void Session::refuse_byte_order(Request& request, Reply reply) noexcept {
+  if (init_log_.admit() >= 0) log::warn("{}: the tenant's byte order is not ours: refused", name_);
+  refuse(request, std::move(reply), Errno::proto);
+}
+
 void Session::request_done() noexcept {
   --in_flight_;
   if (in_flight_ == 0 && state_ == State::ending) end();
@@ -195,11 +205,6 @@ void Session::init(Request& request, Reply reply) noexcept {
   }
   if (request.out.size() < sizeof(fuse::OutHeader) + sizeof(fuse::InitOut)) {
     return refuse(request, std::move(reply), Errno::inval);
-  }
-  if (static_cast<Opcode>(request.header.opcode) == Opcode::init_bswap_reserved) {
-    if (init_log_.admit() >= 0)
-      log::warn("{}: the tenant's byte order is not ours: refused", name_);
-    return refuse(request, std::move(reply), Errno::proto);
   }
   if (in.major > fuse::kMajorVersion) {
     // The tenant's kernel will try again with a version that both have.

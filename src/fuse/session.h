@@ -82,6 +82,7 @@ class Session {
   template <class Out>
   void finish(Request& request, Reply& reply, Result<Out> result, bool says_size) noexcept;
   void refuse(Request& request, Reply reply, Errno why) noexcept;
+  void refuse_byte_order(Request& request, Reply reply) noexcept;
   void request_done() noexcept;
 
   FileSystem& fs_;

@@ -114,7 +114,6 @@ void BenchLoad::turn() {
                          : std::string("waiting for replies: ") + describe(some.error()));
   }
   job_->between();
-  tenant_.client.flush();
 }
 
 // Starts everything; from here on, each completion starts its successor.
@@ -123,7 +122,6 @@ void BenchLoad::warm_up() {
     slot.begun_ns = now_ns_;
     submit(slot);
   }
-  tenant_.client.flush();
   const uint64_t end_ns = now_ns_ + to_ns(options_.warmup_seconds);
   while (now_ns_ < end_ns && job_->failure().empty()) turn();
 }

@@ -232,19 +232,10 @@ bool Client::submit(Call& call) noexcept {
   }
   if (!head) return false;
   lane.by_head[*head] = &call;
-  lane.dirty = true;
   call.in_flight_ = true;
-  // At once, as Linux does it: a device that polls begins with this one while we prepare the next.
-  lane.queue->publish();
+  // At once, as Linux does it: the device begins with this one while we prepare the next.
+  lane.queue->publish_and_kick();
   return true;
-}
-
-void Client::flush() noexcept {
-  for (Lane& lane : lanes_) {
-    if (!lane.dirty) continue;
-    lane.dirty = false;
-    if (lane.queue->kick_wanted()) lane.queue->kick();
-  }
 }
 
 uint32_t Client::reap(Lane& lane) noexcept {
@@ -310,7 +301,6 @@ Result<Unit> Client::run(Call& call) noexcept {
   while (!submit(call)) {
     if (Result<uint32_t> some = wait(); !some) return some.error();
   }
-  flush();
   while (call.in_flight_) {
     if (Result<uint32_t> some = wait(); !some) return some.error();
   }

@@ -166,11 +166,9 @@ class Client {
   Call* take(uint32_t queue = virtio::kFirstRequestQueue) noexcept;
   void give(Call& call) noexcept;
 
-  // Puts the request on its queue, where a device that polls sees it at once. False where the ring
-  // is full.
+  // Puts the request on its queue and kicks where the device wants that. False where the ring is
+  // full.
   bool submit(Call& call) noexcept;
-  // Kicks where the device wants to hear of what was submitted since the last time.
-  void flush() noexcept;
   // Takes what has come back, without waiting; runs the calls' done(). Returns how many.
   uint32_t poll() noexcept;
   // Waits until poll() finds something. Errors: ETIMEDOUT, ENOTCONN where the daemon has gone.
@@ -204,7 +202,6 @@ class Client {
     std::vector<Call> calls;
     std::vector<Call*> by_head;
     Call* free = nullptr;
-    bool dirty = false;
   };
 
   void make_call(Call& call, uint32_t queue);

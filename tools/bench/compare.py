@@ -16,6 +16,7 @@ import os
 import pathlib
 import platform
 import re
+import statistics
 import sys
 import tempfile
 
@@ -27,6 +28,9 @@ import report  # noqa: E402
 import fetch  # noqa: E402  the rig's; measure has put it on the path
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+
+# In cores. More than this, and the figures are about the other work too.
+NOISE_MAX = 0.1
 
 
 def say(text):
@@ -161,6 +165,8 @@ def main():
         facts = about(args, peers, folder, pinned_cores)
         results, failed = run_all(args, bench, peers, null)
 
+    noise = statistics.median(bench.others) if bench.others else 0
+    facts["other work on the machine"] = f"{max(noise, 0) * 100:.0f} % of a core"
     (args.output / "comparison.json").write_text(
         json.dumps({"about": facts, "results": results}, indent=2) + "\n")
     table = report.markdown(results, facts)
@@ -171,6 +177,8 @@ def main():
         + "".join(f", {path.name}" for path in pictures))
     if not pictures:
         say("no plots: gnuplot is not installed (gnuplot-nox)")
+    if noise > NOISE_MAX:
+        say("WARNING: the machine was busy with other work; measure again when it rests")
     missed = [row.figure.title for row in report.rows(results) if row.met is False]
     if failed or (args.check and missed):
         sys.exit("bench: " + ("some runs failed" if failed else "missed: " + "; ".join(missed)))

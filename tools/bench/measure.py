@@ -4,9 +4,11 @@ import dataclasses
 import json
 import os
 import pathlib
+import resource
 import shutil
 import subprocess
 import sys
+import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "rig"))
 import daemon  # noqa: E402  the rig's
@@ -74,6 +76,18 @@ def pinned(command, core):
     return ["taskset", "-c", str(core), *command]
 
 
+def busy_s():
+    """Seconds of processor time that all cores together have spent on anything."""
+    fields = pathlib.Path("/proc/stat").read_text().splitlines()[0].split()[1:]
+    user, nice, system, _idle, _iowait, irq, softirq, steal = map(int, fields[:8])
+    return (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK")
+
+
+def children_s():
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
+
+
 class Bench:
     """How to run the benchmark; `cores` is (daemon's, tenant's), or None to let the kernel choose."""
 
@@ -85,6 +99,7 @@ class Bench:
         self.warmup_s = warmup_s
         self.file_size = file_size
         self.daemon_core, self.tenant_core = cores or (None, None)
+        self.others = []  # for each run, how many cores' worth of other work the machine did
 
     def run(self, peer, group):
         """The JSON of one run: every job of the group, one connection to a fresh daemon."""
@@ -92,8 +107,11 @@ class Bench:
         command = pinned(peer.command(self.socket_path, self.folder), self.daemon_core)
         with daemon.Daemon(command, self.socket_path) as running:
             tenant = pinned(self._command(group, running.pid), self.tenant_core)
+            begun_s, busy, tenants = time.monotonic(), busy_s(), children_s()
             answer = subprocess.run(tenant, capture_output=True, text=True,
                                     timeout=BENCH_TIMEOUT_S)
+            ours_s = children_s() - tenants + running.processor_s()
+            self.others.append((busy_s() - busy - ours_s) / (time.monotonic() - begun_s))
             if answer.returncode != 0:
                 log = "".join(f"\n  {peer.name}: {line}" for line in running.log[-5:])
                 raise MeasureError(f"{peer.name}, {group.name}: {answer.stderr.strip()}{log}")

@@ -84,36 +84,56 @@ def markdown(results, about):
     return "\n".join(lines) + "\n"
 
 
-# One plot for each unit; what is left out would be hidden by the tall bars beside it.
+# (file, unit, title); a figure that nobody compares would only shorten the bars of the others.
 PLOTS = (
     ("cpu", "us/op", "CPU of the daemon for each operation, us (less is better)"),
     ("rate", "op/s", "operations per second (more is better)"),
-    ("latency", "us", "latency at depth 1, us (less is better)"),
+    ("latency", "us", "latency with one request in flight, us (less is better)"),
 )
 
 
+def plotted(results, unit):
+    """The rows of one plot: what both have, and no outliers' percentiles."""
+    return [row for row in rows(results)
+            if row.figure.unit == unit and row.ours is not None
+            and (row.theirs is not None or THEIRS not in results)
+            and not row.figure.title.endswith("p99")]
+
+
 def gnuplot_script(path, title, picked):
-    """Bars with their data inside the script, so that the file can be run again alone."""
-    data = "\n".join(f'"{row.figure.title}" {row.theirs or 0:.6g} {row.ours or 0:.6g}'
-                     for row in picked)
+    """Bars with their data inside the script, so that the file can be run again alone.
+
+    Each line of the data: a title, then for both peers the place, the value and its text.
+    """
+    lines = []
+    for place, row in enumerate(picked):
+        theirs, ours = row.theirs or 0, row.ours or 0
+        name = row.figure.title.removesuffix(", CPU").removesuffix(", rate").removesuffix(", p50")
+        lines.append(f'"{name}" {place} {place - 0.2:.1f} {theirs:.6g} "{number(row.theirs)}" '
+                     f'{place + 0.2:.1f} {ours:.6g} "{number(row.ours)}"')
+    data = "\n".join(lines)
+    longest = max(max(row.theirs or 0, row.ours or 0) for row in picked) or 1
     return f"""\
-set terminal svg size 900,480 font "sans-serif,12" background "white"
+set terminal svg size 900,{110 + 46 * len(picked)} font "sans-serif,13" background "white"
 set output "{path}"
 set title "{title}"
-set style data histogram
-set style histogram cluster gap 1
 set style fill solid 0.9 noborder
-set boxwidth 0.9
-set grid ytics lc rgb "#dddddd"
-set xtics rotate by -25 scale 0
-set key top right
-set yrange [0:*]
-set rmargin 12
+set xrange [0:{longest * 1.15:.6g}]
+set yrange [{len(picked) - 0.5}:-0.5]
+set format x "%.0s%c"
+set grid xtics lc rgb "#dddddd"
+set border 3
+set tics nomirror scale 0
+set key below
 $data << END
 {data}
 END
-plot $data using 2:xtic(1) title "{THEIRS}" lc rgb "#999999", \\
-     $data using 3 title "{OURS}" lc rgb "#1f77b4"
+plot $data using (0):3:(0):4:($3-0.18):($3+0.18):ytic(1) with boxxyerror \\
+       lc rgb "#999999" title "{THEIRS}", \\
+     $data using (0):6:(0):7:($6-0.18):($6+0.18) with boxxyerror \\
+       lc rgb "#1f77b4" title "{OURS}", \\
+     $data using 4:3:5 with labels left offset 0.5,0 notitle, \\
+     $data using 7:6:8 with labels left offset 0.5,0 notitle
 """
 
 
@@ -123,8 +143,7 @@ def plots(results, folder):
         return []
     written = []
     for name, unit, title in PLOTS:
-        picked = [row for row in rows(results)
-                  if row.figure.unit == unit and (row.ours is not None or row.theirs is not None)]
+        picked = plotted(results, unit)
         if not picked:
             continue
         path = folder / f"{name}.svg"

@@ -142,6 +142,7 @@ class Reactor final : private RelayedLoop {
   List<Poller> active_;
   size_t active_count_ = 0;
   std::vector<Watch*> gone_;  // unwatched while events of this wait() are being handed out
+  uint64_t worked_ns_ = 0;    // when a turn last found something to do
   uint64_t looked_ns_ = 0;    // when wait() last looked
   std::atomic<bool> stopping_{false};
   std::atomic<bool> has_posted_{false};

@@ -2,16 +2,20 @@
 // Leader and followers: see relay.h for the idea.
 #include "io/relay.h"
 
+#include <fcntl.h>
 #include <linux/futex.h>
 #include <pthread.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include <chrono>
+#include <cstdio>
 #include <ctime>
+#include <string_view>
 #include <system_error>
 
 #include "base/assert.h"
+#include "base/fd.h"
 #include "base/log.h"
 #include "io/affinity.h"
 
@@ -21,6 +25,8 @@ namespace {
 // How often the watching follower looks. A call that blocks delays others by one to two ticks; a
 // busy reactor pays some 3 us of CPU for each, half a percent.
 constexpr long kTickNs = 500'000;
+// So many ticks a thread may be in a section if it isn't asleep there.
+constexpr uint32_t kRunningTicksMax = 8;
 // After so many ticks without a section the watcher sleeps without a timer.
 constexpr uint32_t kIdleTicksMax = 200;
 // A burst of blocked calls may leave many followers; one that has had nothing to do for so long
@@ -36,6 +42,26 @@ void futex_wake(std::atomic<uint32_t>& word) noexcept {
   syscall(SYS_futex, &word, FUTEX_WAKE_PRIVATE, INT32_MAX, nullptr, nullptr, 0);
 }
 
+int this_thread_id() noexcept {
+  thread_local const int id = gettid();
+  return id;
+}
+
+// True when the kernel says that thread `id` of this process is running or waits for a processor;
+// proc(5).
+bool is_running(int id) noexcept {
+  char path[64];
+  std::snprintf(path, sizeof path, "/proc/self/task/%d/stat", id);
+  const Fd file(open(path, O_RDONLY | O_CLOEXEC));
+  char text[128];
+  const ssize_t size = file ? read(file.get(), text, sizeof text) : -1;
+  if (size <= 0) return false;
+  // "12 (name) R ...": a name may hold anything, also ')', but is at most 15 bytes.
+  const std::string_view stat(text, static_cast<size_t>(size));
+  const size_t name_end = stat.rfind(") ");
+  return name_end != std::string_view::npos && stat.substr(name_end + 2, 1) == "R";
+}
+
 }  // namespace
 
 Relay::Relay(RelayedLoop& loop, uint32_t threads_max, int cpu) noexcept
@@ -49,6 +75,7 @@ void Relay::run() {
     std::lock_guard lock(mutex_);
     add_follower();
   }
+  begin_to_lead();
   loop_.lead();
   follow(nullptr);
   while (!followers_.empty()) {
@@ -91,7 +118,12 @@ void Relay::come_back() noexcept {
     self.granted_signal.wait(lock, [&self] { return self.granted; });
   }
   blocked_.fetch_sub(1, std::memory_order_relaxed);
+  begin_to_lead();
+}
+
+void Relay::begin_to_lead() noexcept {
   ++changes_;
+  leader_.store(this_thread_id(), std::memory_order_relaxed);
 }
 
 // True: the caller leads now, and the thread in the section is counted as blocked.
@@ -121,7 +153,7 @@ void Relay::follow(Follower* self) noexcept {
         followers_signal_.notify_one();
       }
       lock.unlock();
-      ++changes_;
+      begin_to_lead();
       loop_.lead();
       lock.lock();
       continue;
@@ -146,11 +178,18 @@ bool Relay::watch() noexcept {
   const timespec tick{0, kTickNs};
   Section seen = 0;
   uint32_t idle_ticks = 0;
+  uint32_t entered_ticks = 0;
   while (true) {
     const Section now = section_.load(std::memory_order_acquire);
     const bool same = now == seen;
     const bool entered = (now & kStateMask) == kEntered;
-    if (same && entered && take(now)) return true;
+    entered_ticks = same && entered ? entered_ticks + 1 : 0;
+    if (entered_ticks > 0 &&
+        (entered_ticks >= kRunningTicksMax ||
+         !is_running(leader_.load(std::memory_order_relaxed))) &&
+        take(now)) {
+      return true;
+    }
     idle_ticks = same && !entered ? idle_ticks + 1 : 0;
     seen = now;
 

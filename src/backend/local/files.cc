@@ -59,31 +59,34 @@ Op<Unit> LocalFs::release(Request&, const ReleaseArgs& args) {
 }
 
 Op<uint32_t> LocalFs::read(Request&, const ReadArgs& args) {
-  OpenFile* file = files_.find(args.handle, args.node);
-  if (file == nullptr) return Errno::badf;
-  if (!file->no_wait) return read_waiting(OpenFileRef(files_, *file), args);
+  OpenFile* found = files_.find(args.handle, args.node);
+  if (found == nullptr) return Errno::badf;
+  OpenFileRef file(files_, *found);
+  if (!file->no_wait) return read_waiting(std::move(file), args);
 
   iovec room[IOV_MAX];
   const std::span<iovec> parts = args.into.to_iovecs(room);
-  const Result<ssize_t> got = local::checked([&] {
-    return ::preadv2(file->fd.get(), parts.data(), static_cast<int>(parts.size()),
-                     static_cast<off_t>(args.offset), RWF_NOWAIT);
+  // RWF_NOWAIT is about the file; the tenant's memory may still have to be waited for.
+  const Result<ssize_t> got = reactor_.blocking([&] {
+    return local::checked([&] {
+      return ::preadv2(file->fd.get(), parts.data(), static_cast<int>(parts.size()),
+                       static_cast<off_t>(args.offset), RWF_NOWAIT);
+    });
   });
   if (!got) {
-    if (got.error() == Errno::again) return read_later(OpenFileRef(files_, *file), args, 0);
+    if (got.error() == Errno::again) return read_later(std::move(file), args, 0);
     if (got.error() != Errno::opnotsupp) return got.error();
     file->no_wait = false;
-    return read_waiting(OpenFileRef(files_, *file), args);
+    return read_waiting(std::move(file), args);
   }
   const auto bytes = static_cast<uint32_t>(*got);
   if (bytes == args.into.size() || bytes == 0) return bytes;
 
   // The end of the file, or of what the page cache has.
-  OpenFileRef open(files_, *file);
-  const Result<bool> end = at_end(*open, args.offset + bytes);
+  const Result<bool> end = at_end(*file, args.offset + bytes);
   if (!end) return end.error();
   if (*end) return bytes;
-  return read_later(std::move(open), args, bytes);
+  return read_later(std::move(file), args, bytes);
 }
 
 // A tenant takes a short answer for the end of the file, so it has to be the end.

@@ -10,7 +10,6 @@
 
 namespace dpfs::cli {
 
-using driver::Entry;
 using driver::File;
 using driver::Mount;
 

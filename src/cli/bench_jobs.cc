@@ -344,7 +344,7 @@ std::shared_ptr<BenchFiles> make_bench_files(driver::Tenant& tenant, const Bench
 
 std::unique_ptr<BenchJob> make_bench_job(const std::string& name, driver::Tenant& tenant,
                                          const BenchOptions& options,
-                                         std::shared_ptr<BenchFiles> files) {
+                                         const std::shared_ptr<BenchFiles>& files) {
   if (name == "randread") return std::make_unique<ReadJob>(tenant, options, files, true);
   if (name == "read") return std::make_unique<ReadJob>(tenant, options, files, false);
   if (name == "randwrite") return std::make_unique<WriteJob>(tenant, options, files, true);

@@ -69,6 +69,6 @@ class BenchFiles;
 std::shared_ptr<BenchFiles> make_bench_files(driver::Tenant& tenant, const BenchOptions& options);
 std::unique_ptr<BenchJob> make_bench_job(const std::string& name, driver::Tenant& tenant,
                                          const BenchOptions& options,
-                                         std::shared_ptr<BenchFiles> files);
+                                         const std::shared_ptr<BenchFiles>& files);
 
 }  // namespace dpfs::cli

@@ -144,6 +144,9 @@ Result<Unit> Device::start_queue(Queue& queue) {
     return ok;
   if (Result<Unit> ok = connection_.set(Request::set_vring_call, index, queue.call_fd()); !ok)
     return ok;
+  if (Result<Unit> ok = connection_.set(Request::set_vring_err, index, queue.error_fd()); !ok) {
+    return ok;
+  }
   if (!has(vhost_user::kFeatureProtocolFeatures)) return Unit{};
   return connection_.set_vring(Request::set_vring_enable, index, 1);
 }

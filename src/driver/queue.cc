@@ -2,6 +2,7 @@
 // The driver's side of a split virtqueue.
 #include "driver/queue.h"
 
+#include <poll.h>
 #include <sys/eventfd.h>
 
 #include <bit>
@@ -40,7 +41,8 @@ Queue::Queue(Memory& memory, uint32_t index, const Options& options)
       chains_(options.size),
       free_count_(options.size),
       kick_fd_(make_eventfd()),
-      call_fd_(make_eventfd()) {
+      call_fd_(make_eventfd()),
+      error_fd_(make_eventfd()) {
   if (!std::has_single_bit(static_cast<uint32_t>(size_))) {
     throw std::invalid_argument("the queue size must be a power of two");
   }
@@ -118,6 +120,11 @@ void Queue::kick() noexcept {
   uint64_t one = 1;
   // Cannot block: the counter would have to reach 2^64.
   [[maybe_unused]] ssize_t written = write(kick_fd_.get(), &one, sizeof one);
+}
+
+bool Queue::device_reports_error() const noexcept {
+  pollfd state{.fd = error_fd_.get(), .events = POLLIN, .revents = 0};
+  return poll(&state, 1, 0) > 0;
 }
 
 bool Queue::arm_interrupt() noexcept {

@@ -35,7 +35,7 @@ class Queue {
     uint64_t broken = 0;      // used entries that no correct device writes
   };
 
-  // Creates the rings in `memory` and both eventfds. Throws std::system_error, std::bad_alloc.
+  // Creates the rings in `memory` and the eventfds. Throws std::system_error, std::bad_alloc.
   Queue(Memory& memory, uint32_t index, const Options& options);
 
   uint32_t index() const noexcept { return index_; }
@@ -43,6 +43,9 @@ class Queue {
   uint16_t free_descriptors() const noexcept { return free_count_; }
   int kick_fd() const noexcept { return kick_fd_.get(); }
   int call_fd() const noexcept { return call_fd_.get(); }
+  int error_fd() const noexcept { return error_fd_.get(); }
+  // Whether the device has said that it gave this ring up.
+  bool device_reports_error() const noexcept;
   const Counters& counters() const noexcept { return counters_; }
   void clear_counters() noexcept { counters_ = {}; }
 
@@ -82,6 +85,12 @@ class Queue {
 
   // ---- For tests that forge rings
   // -----------------------------------------------------------------
+  // Publishes any head at all and kicks; its descriptors are whatever lies in desc().
+  void force(uint16_t head) noexcept {
+    offer(head);
+    publish();
+    kick();
+  }
   virtio::Desc& desc(uint32_t i) noexcept { return desc_[i]; }
   uint16_t& avail_ring(uint32_t i) noexcept { return avail_ring_[i % size_]; }
   virtio::UsedElem& used_ring(uint32_t i) noexcept { return used_ring_[i % size_]; }
@@ -127,6 +136,7 @@ class Queue {
   uint16_t used_next_ = 0;     // the used entry to look at next
   Fd kick_fd_;
   Fd call_fd_;
+  Fd error_fd_;
   Counters counters_;
 };
 

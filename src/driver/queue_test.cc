@@ -144,6 +144,13 @@ TEST_F(QueueTest, UsedEntryThatNamesNoChainInFlightIsCountedAsBroken) {
   EXPECT_EQ(queue_.free_descriptors(), 7);
 }
 
+TEST_F(QueueTest, ForcedHeadIsPublishedWhateverItIs) {
+  queue_.force(65'000);
+  EXPECT_EQ(queue_.avail_ring(0), 65'000);
+  EXPECT_EQ(queue_.avail_idx().load(), 1);
+  EXPECT_EQ(queue_.counters().kicks, 1u);
+}
+
 TEST_F(QueueTest, UsedIndexThatJumpsIsCountedAsBroken) {
   queue_.used_idx().store(9);
   EXPECT_EQ(reap_all(queue_), 0u);

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <utility>
 
 #include "guest/fake_guest.h"
 #include "virtio/layout.h"
@@ -20,10 +21,12 @@ class FakeRing {
   static constexpr size_t kUsed = 0xa000;
   static constexpr size_t kData = 0x10000;
 
-  explicit FakeRing(uint16_t size = 8) : size(size) {}
+  explicit FakeRing(uint16_t size = 8) : FakeRing(size, fake_region(kGuest, kUser, kBytes)) {}
+  FakeRing(uint16_t size, std::shared_ptr<const GuestRegion> region)
+      : size(size), region(std::move(region)) {}
 
   const uint16_t size;
-  const std::shared_ptr<const GuestRegion> region = fake_region(kGuest, kUser, kBytes);
+  const std::shared_ptr<const GuestRegion> region;
   MemoryPin memory = fake_memory({region});
 
   static RingAddresses addresses() {

@@ -94,13 +94,17 @@ void Connection::ring_stopped() noexcept {
   }
   if (waits_for_ring_ >= 0 && !rings_[static_cast<size_t>(waits_for_ring_)]->started()) {
     const auto index = static_cast<uint32_t>(std::exchange(waits_for_ring_, -1));
+    answered_ = true;
     if (!channel_.reply(message_, VringState{index, rings_[index]->next_avail()})) return close();
-    ready();
   } else if (waits_for_reset_ && idle()) {
     waits_for_reset_ = false;
-    if (message_.needs_reply() && !channel_.reply(message_, uint64_t{0})) return close();
-    ready();
+  } else {
+    return;
   }
+  // ready() goes on by itself when the ring has stopped at once, within the call that asked for it.
+  if (handling_) return;
+  acknowledge(Unit{});
+  ready();
 }
 
 // ---- Messages -----------------------------------------------------------------------------------
@@ -117,7 +121,9 @@ void Connection::ready() noexcept {
       }
       return close();
     }
+    handling_ = true;
     const Result<Unit> handled = handle(message_);
+    handling_ = false;
     if (!handled) {
       log::warn("{}: vhost-user message {} of {} bytes with {} descriptors refused: {}",
                 options_.tag, message_.header.request, message_.header.size, message_.fds.size(),
@@ -126,14 +132,18 @@ void Connection::ready() noexcept {
     // EPROTO: what was asked for has an answer of its own, which we cannot give.
     if (!handled && handled.error() == Errno::proto) return close();
     if (closing_ || waits_for_ring_ >= 0 || waits_for_reset_) return;
-    const bool has_own_answer = std::exchange(answered_, false);
-    if (message_.needs_reply() && !has_own_answer &&
-        (protocol_features_ & protocol_feature::kReplyAck) != 0) {
-      if (!channel_.reply(message_, uint64_t{handled ? 0u : 1u})) return close();
-    } else if (!handled && !has_own_answer) {
-      // Nobody would learn that the device is not as the VMM believes.
-      return close();
-    }
+    acknowledge(handled);
+  }
+}
+
+// The answer to a message that has no answer of its own, if one is wanted.
+void Connection::acknowledge(Result<Unit> handled) noexcept {
+  if (std::exchange(answered_, false)) return;
+  if (message_.needs_reply() && (protocol_features_ & protocol_feature::kReplyAck) != 0) {
+    if (!channel_.reply(message_, uint64_t{handled ? 0u : 1u})) close();
+  } else if (!handled) {
+    // Nobody would learn that the device is not as the VMM believes.
+    close();
   }
 }
 
@@ -310,12 +320,12 @@ Result<Unit> Connection::get_vring_base(const Message& message) noexcept {
   const Result<VringState> state = message.as<VringState>();
   Vring* ring = state ? ring_at(state->index) : nullptr;
   if (ring == nullptr) return Errno::proto;
-  answered_ = true;
   if (!ring->started()) {
+    answered_ = true;
     if (!channel_.reply(message, VringState{state->index, ring->next_avail()})) close();
     return Unit{};
   }
-  answered_ = false;  // ring_stopped() answers
+  // ring_stopped() answers
   waits_for_ring_ = static_cast<int>(state->index);
   ring->stop();
   return Unit{};

@@ -54,6 +54,7 @@ class Connection final : private Watch, private RingOwner {
 
   // What a message asks for: a value to answer with, a plain success, or an errno.
   Result<Unit> handle(Message& message) noexcept;
+  void acknowledge(Result<Unit> handled) noexcept;
   Result<Unit> answer_u64(const Message& message, uint64_t value) noexcept;
 
   Result<Unit> set_features(const Message& message) noexcept;
@@ -92,6 +93,7 @@ class Connection final : private Watch, private RingOwner {
   int waits_for_ring_ = -1;  // GET_VRING_BASE of that ring is answered when it has drained
   bool waits_for_reset_ = false;
   bool answered_ = false;  // the message at hand has had its answer
+  bool handling_ = false;  // handle() is on the stack
   bool closing_ = false;
   bool closed_ = false;
 };

@@ -24,6 +24,11 @@ constexpr uint32_t kPartsMin = 320;  // 1 MiB by pages, and headers
 constexpr uint32_t kPartsMax = 1024;
 constexpr uint32_t kPartsSpare = 64;
 
+// A VMM that gave us something else than an eventfd (a full pipe) must not be able to make us wait.
+void make_nonblocking(const Fd& fd) noexcept {
+  if (fd) fcntl(fd.get(), F_SETFL, fcntl(fd.get(), F_GETFL) | O_NONBLOCK);
+}
+
 }  // namespace
 
 // Room for one request in flight.
@@ -106,13 +111,17 @@ Result<Unit> Vring::set_kick(Fd kick) noexcept {
 void Vring::set_call(Fd call) noexcept {
   call_ = std::move(call);
   if (!call_) return;
-  // A VMM that gave us something else than an eventfd must not be able to make us wait.
-  fcntl(call_.get(), F_SETFL, fcntl(call_.get(), F_GETFL) | O_NONBLOCK);
+  make_nonblocking(call_);
   // What was published while there was no descriptor was not told.
   if (started()) {
     const uint64_t one = 1;
     [[maybe_unused]] const ssize_t told = write(call_.get(), &one, sizeof one);
   }
+}
+
+void Vring::set_error(Fd error) noexcept {
+  error_ = std::move(error);
+  make_nonblocking(error_);
 }
 
 Result<Unit> Vring::start(MemoryPin memory, Session& session, uint64_t features) noexcept {

@@ -50,7 +50,7 @@ class Vring final : public Poller, private Watch, private ReplySink {
   // is silent.
   Result<Unit> set_kick(Fd kick) noexcept;
   void set_call(Fd call) noexcept;
-  void set_error(Fd error) noexcept { error_ = std::move(error); }
+  void set_error(Fd error) noexcept;
 
   Result<Unit> start(MemoryPin memory, Session& session, uint64_t features) noexcept;
   void set_enabled(bool enabled) noexcept;

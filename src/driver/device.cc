@@ -118,6 +118,9 @@ Result<Unit> Device::share_memory() {
   if (!options_.memory_slots || !has_protocol(protocol_feature::kConfigureMemSlots)) {
     return connection_.set_mem_table(memory_);
   }
+  // Regions stay plugged when the rings stop, and may not be plugged twice.
+  if (regions_plugged_) return Unit{};
+  regions_plugged_ = true;
   for (const Memory::Region& region : memory_.regions()) {
     if (Result<Unit> ok = connection_.add_mem_reg(region); !ok) return ok;
   }

@@ -92,6 +92,7 @@ class Device {
   uint64_t protocol_features_ = 0;
   uint32_t queues_max_ = 0;
   bool running_ = false;
+  bool regions_plugged_ = false;
 };
 
 }  // namespace dpfs::driver

@@ -3,6 +3,7 @@
 #include "daemon/serve_command.h"
 
 #include <fmt/core.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
@@ -60,6 +61,15 @@ sigset_t block_signals() {
   return signals;
 }
 
+// Each file that a tenant has open is a descriptor of ours. The soft limit is low for programs that
+// use select(2).
+void raise_descriptor_limit() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 void wait_for_end(Service& service, const sigset_t& signals) {
   while (true) {
     int signal = 0;
@@ -76,6 +86,7 @@ int serve(const ServeConfig& config, const Backends& backends) {
   config.check();
   log::set_level(level_of(config.log_level));
   const sigset_t signals = block_signals();
+  raise_descriptor_limit();
   umask(0);  // the tenant's kernel has applied the tenant's
   Service service(config, backends);
   service.start();

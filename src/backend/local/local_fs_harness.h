@@ -62,6 +62,7 @@ class LocalFsHarness {
 
   LocalFs& fs() { return *fs_; }
   Request& request() { return request_; }
+  Reactor& reactor() { return *reactor_; }
 
   void on_reactor(const std::function<void()>& task) {
     std::promise<void> done;

@@ -72,7 +72,11 @@ struct Seen {
 // looked for there and compared, and is ESTALE when something else has taken the place. So there a
 // node that was renamed or replaced behind our back is lost until the tenant looks it up again
 // (which Linux does on ESTALE), the deepest path is PATH_MAX long, and open files keep their
-// descriptor beyond the cache's bound.
+// descriptor beyond the cache's bound. (And where a file's birth changes when it is first written,
+// as on overlay, it becomes another node then.)
+//
+// A node stays reachable for a tenant that has looked it up when somebody on the host moves it out
+// of the shared directory, as an open file would.
 //
 // Every method may run other requests of the reactor meanwhile (Reactor::blocking).
 class Nodes {

@@ -209,3 +209,4 @@ class Parallel(Case):
 
 ALL_ONE_QUEUE = (Mount, CopyIn, CopyOut, Metadata, OpenFiles, Sparse, Fio, Remount)
 ALL_SEVERAL_QUEUES = (Mount, FioQueues, Parallel, Tree)
+ALL_WITHOUT_IO_URING = (Mount, CopyOut, Metadata, OpenFiles, Parallel)

@@ -5,17 +5,14 @@ import contextlib
 import os
 import pathlib
 import shutil
-import sys
 import tempfile
 import time
 
+import daemon as daemons
+from cases import CheckError
+from vm import Device, Vm, VmError
+
 HERE = pathlib.Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parent.parent / "tools" / "rig"))
-
-import daemon as daemons  # noqa: E402
-from cases import CheckError  # noqa: E402
-from vm import Device, Vm, VmError  # noqa: E402
-
 TAG = "share"
 # An idle daemon has forgotten a VMM that went away after this long, even on a busy machine.
 SETTLE_S = 10
@@ -44,14 +41,14 @@ class Bench:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     @contextlib.contextmanager
-    def daemon(self, queues):
+    def daemon(self, queues, extra=()):
         """The daemon with its socket listening. What it says is printed as it comes."""
         if self.options.daemon == "virtiofsd":
             command = daemons.virtiofsd_command(self.kit, socket_path=self.socket,
                                                 folder=self.share)
         else:
             command = daemons.dpfs_command(self.options.dpfs, socket_path=self.socket, tag=TAG,
-                                           url=f"local:{self.share}", queues=queues)
+                                           url=f"local:{self.share}", queues=queues, extra=extra)
         with daemons.Daemon(command, self.socket, self.daemon_line) as daemon:
             yield daemon
 
@@ -60,9 +57,9 @@ class Bench:
         if not daemons.COUNTER_LINE.search(text):
             self.report.line("daemon", text)
 
-    def vm(self, job, *, queues, smp, queue_size=None, **options):
+    def vm(self, job, *, queues, smp, queue_size=None, devices=None, **options):
         """A guest with the device. `job` has the functions of lib.sh and the cases' scripts."""
-        device = Device(str(self.socket), TAG, queues, queue_size)
+        devices = devices or [Device(str(self.socket), TAG, queues, queue_size)]
         scripts = {f"rig/cases/{path.name}": path for path in (HERE / "guest").glob("*.sh")}
         variables = {
             "DAEMON_IS_ROOT": int(os.geteuid() == 0),
@@ -71,7 +68,7 @@ class Bench:
             "REQUEST_QUEUES": min(queues, smp),
         }
         exports = "".join(f"export {name}={value}\n" for name, value in variables.items())
-        return Vm(self.kit, job=f"{exports}. /rig/lib.sh\n{job}", devices=[device], files=scripts,
+        return Vm(self.kit, job=f"{exports}. /rig/lib.sh\n{job}", devices=devices, files=scripts,
                   accelerator=self.options.accelerator, smp=smp, **options)
 
     def case_name(self, case):
@@ -146,17 +143,16 @@ def settle(bench, case, word, took, reason):
         bench.report.passed(name, took)
 
 
-def boot_group(bench, cases, *, queues, smp, timeout_s, queue_size=None, memory_mib=512):
+def boot_group(bench, cases, *, queues, smp, timeout_s, queue_size=None, extra=()):
     """One daemon and one boot for all `cases`, and afterwards the daemon's own check."""
     for case in cases:
         folder = bench.share / case.name
         folder.mkdir()
         case.prepare(folder)
     job = "".join(f"run_case {case.name}\n" for case in cases) + "umount /mnt"
-    with bench.daemon(queues) as daemon:
+    with bench.daemon(queues, extra) as daemon:
         idle = Snapshot(daemon)
-        with bench.vm(job, queues=queues, queue_size=queue_size, smp=smp,
-                      memory_mib=memory_mib) as vm:
+        with bench.vm(job, queues=queues, queue_size=queue_size, smp=smp) as vm:
             run_cases(bench, vm, cases, timeout_s)
         check_daemon(bench, daemon, idle)
 
@@ -206,6 +202,8 @@ def check_daemon(bench, daemon, idle):
     bench.report.line("note", f"device: {requests} requests of {len(counters)} kinds")
     if leaked:
         bench.report.failed(name, f"left after the VMM went away: {leaked}", seconds)
+    elif not counters:
+        bench.report.failed(name, "its log has no counters at the end", seconds)
     elif status != 0:
         bench.report.failed(name, f"SIGTERM ended it with status {status}", seconds)
     else:

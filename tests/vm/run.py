@@ -15,7 +15,11 @@ import os
 import pathlib
 import sys
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "tools" / "rig"))
+
+# First of this folder, then of tools/rig.
 import cases
+import devices
 import faults
 import harness
 from harness import Bench
@@ -44,9 +48,20 @@ def several_queues(bench, only):
                        queue_size=256, timeout_s=TIMEOUT_S)
 
 
+def without_io_uring(bench, only):
+    """The same with the daemon's other way to wait and to do file I/O."""
+    if bench.options.daemon == "virtiofsd":
+        bench.report.skipped(bench.name, "an option of dpfs")
+        return
+    harness.boot_group(bench, select(cases.ALL_WITHOUT_IO_URING, only), queues=2, smp=2,
+                       extra=["--no-io-uring"], timeout_s=TIMEOUT_S)
+
+
 GROUPS = {
     "one_queue": (one_queue, cases.ALL_ONE_QUEUE),
     "several_queues": (several_queues, cases.ALL_SEVERAL_QUEUES),
+    "without_io_uring": (without_io_uring, cases.ALL_WITHOUT_IO_URING),
+    "two_devices": (devices.two_devices, devices.TWO_DEVICES),
     "killed_vmm": (faults.killed_vmm, faults.KILLED_VMM),
     "hot_plug": (faults.hot_plug, faults.HOT_PLUG),
 }

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <csignal>
 #include <cstdio>
 #include <exception>
 #include <string>
@@ -37,6 +38,8 @@ driver::TenantOptions tenant_options(const BenchOptions& options) {
   tenant.client.data_size = std::max(tenant.client.data_size, 4096u);
   return tenant;
 }
+
+constexpr int kInterrupted = 128 + SIGINT;  // as the shell has it
 
 class Progress {
  public:
@@ -72,6 +75,7 @@ int run(const BenchOptions& options) {
   device.queues_max =
       tenant.device.queues_max() == 0 ? 0 : tenant.device.queues_max() - virtio::kFirstRequestQueue;
 
+  stop_bench_on_signals();
   std::shared_ptr<BenchFiles> files = make_bench_files(tenant, options);
   BenchLoad load(tenant, options, daemon);
   std::vector<BenchOutcome> outcomes;
@@ -79,6 +83,7 @@ int run(const BenchOptions& options) {
   bool failed = false;
   try {
     for (const std::string& name : options.jobs) {
+      if (bench_was_interrupted()) break;
       std::unique_ptr<BenchJob> job = make_bench_job(name, tenant, options, files);
       outcomes.push_back(load.run(name, *job, [&](double seconds, uint64_t operations) {
         progress.show(name, seconds, operations);
@@ -101,6 +106,7 @@ int run(const BenchOptions& options) {
   const std::string text =
       options.json ? bench_json(device, options, outcomes) : bench_table(device, options, outcomes);
   std::fputs(text.c_str(), stdout);
+  if (bench_was_interrupted()) return kInterrupted;
   return failed ? 1 : 0;
 }
 

@@ -4,8 +4,8 @@
 
 namespace dpfs::cli {
 
-// argv[0] is the subcommand's name. The exit code: 0 done, 1 something failed (said on stderr), 2
-// wrong arguments.
+// argv[0] is the subcommand's name. The exit code: 0 done, 1 something failed (said on stderr),
+// 2 wrong arguments, 130 interrupted.
 int bench_main(int argc, char** argv);
 
 }  // namespace dpfs::cli

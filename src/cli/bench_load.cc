@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <csignal>
 
 #include "cli/bench_process.h"
 
@@ -32,7 +33,18 @@ void sleep_ns(uint64_t nanoseconds) {
 
 uint64_t to_ns(double seconds) { return static_cast<uint64_t>(seconds * 1e9); }
 
+volatile std::sig_atomic_t interrupted = 0;
+
 }  // namespace
+
+void stop_bench_on_signals() {
+  struct sigaction action{};
+  action.sa_handler = [](int) { interrupted = 1; };
+  action.sa_flags = SA_RESETHAND;
+  for (const int signal : {SIGINT, SIGTERM}) sigaction(signal, &action, nullptr);
+}
+
+bool bench_was_interrupted() noexcept { return interrupted != 0; }
 
 BenchLoad::BenchLoad(driver::Tenant& tenant, const BenchOptions& options, pid_t daemon)
     : tenant_(tenant), options_(options), daemon_(daemon), slots_(options.depth) {
@@ -123,7 +135,7 @@ void BenchLoad::warm_up() {
     submit(slot);
   }
   const uint64_t end_ns = now_ns_ + to_ns(options_.warmup_seconds);
-  while (now_ns_ < end_ns && job_->failure().empty()) turn();
+  while (now_ns_ < end_ns && may_go_on()) turn();
 }
 
 void BenchLoad::measure(const BenchProgress& progress) {
@@ -156,7 +168,7 @@ void BenchLoad::send(const BenchProgress& progress) {
   const uint64_t end_ns =
       options_.operations != 0 ? UINT64_MAX : begun_ns + to_ns(options_.seconds);
   uint64_t progress_ns = begun_ns + kProgressNs;
-  while (now_ns_ < end_ns && job_->failure().empty()) {
+  while (now_ns_ < end_ns && may_go_on()) {
     if (operations_wanted_ != 0 && outcome_.operations >= operations_wanted_) break;
     turn();
     if (now_ns_ < progress_ns) continue;
@@ -167,7 +179,7 @@ void BenchLoad::send(const BenchProgress& progress) {
 
 void BenchLoad::rest(const BenchProgress& progress) const {
   const uint64_t wanted_ns = to_ns(options_.seconds);
-  for (uint64_t slept_ns = 0; slept_ns < wanted_ns; slept_ns += kProgressNs) {
+  for (uint64_t slept_ns = 0; slept_ns < wanted_ns && may_go_on(); slept_ns += kProgressNs) {
     sleep_ns(std::min(kProgressNs, wanted_ns - slept_ns));
     if (progress) progress(static_cast<double>(slept_ns + kProgressNs) / 1e9, 0);
   }

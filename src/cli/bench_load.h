@@ -43,6 +43,11 @@ struct BenchOutcome {
 // Called a few times a second, from inside the load.
 using BenchProgress = std::function<void(double seconds, uint64_t operations)>;
 
+// From now on SIGINT and SIGTERM end the measurement early, so that its files are removed and what
+// was measured is shown; a second one ends the program as ever.
+void stop_bench_on_signals();
+bool bench_was_interrupted() noexcept;
+
 class BenchLoad {
  public:
   // `daemon` is the process whose CPU time counts; 0 for none.
@@ -65,6 +70,7 @@ class BenchLoad {
   void send(const BenchProgress& progress);
   void rest(const BenchProgress& progress) const;
   void drain();
+  bool may_go_on() const noexcept { return job_->failure().empty() && !bench_was_interrupted(); }
   BenchSlot& slot_of(driver::Call& call) noexcept { return slots_[call.mark]; }
 
   driver::Tenant& tenant_;

@@ -6,7 +6,7 @@ The tenant is `dpfs bench`, a virtio-fs driver in user space, so no VM is in the
 fetched once from Debian into a folder outside of the tree and never installed; where that cannot be
 had, dpfs is measured alone.
 
-Writes comparison.md, comparison.json and plots (SVG, where gnuplot is installed) to build/bench/.
+Writes comparison.md, comparison.json and plots (SVG) to build/bench/.
 Ends with status 1 where a run failed, with --check also where a target is missed.
 """
 import argparse
@@ -175,8 +175,6 @@ def main():
     pictures = report.plots(results, args.output)
     say(f"written: {args.output}/comparison.md, comparison.json"
         + "".join(f", {path.name}" for path in pictures))
-    if not pictures:
-        say("no plots: gnuplot is not installed (gnuplot-nox)")
     if noise > NOISE_MAX:
         say("WARNING: the machine was busy with other work; measure again when it rests")
     missed = [row.figure.title for row in report.rows(results) if row.met is False]

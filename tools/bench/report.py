@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The comparison as a Markdown table and as plots."""
-import shutil
+import re
 import statistics
-import subprocess
+from xml.sax.saxutils import escape
 
 from plan import FIGURES, OURS, THEIRS
 
@@ -100,54 +100,46 @@ def plotted(results, unit):
             and not row.figure.title.endswith("p99")]
 
 
-def gnuplot_script(path, title, picked):
-    """Bars with their data inside the script, so that the file can be run again alone.
+COLOURS = {THEIRS: "#9a9a9a", OURS: "#1f77b4"}
+WIDTH, LABELS, VALUES, BAR, GAP, TOP = 900, 300, 110, 18, 14, 70
 
-    Each line of the data: a title, then for both peers the place, the value and its text.
-    """
-    lines = []
-    for place, row in enumerate(picked):
-        theirs, ours = row.theirs or 0, row.ours or 0
-        name = row.figure.title.removesuffix(", CPU").removesuffix(", rate").removesuffix(", p50")
-        lines.append(f'"{name}" {place} {place - 0.2:.1f} {theirs:.6g} "{number(row.theirs)}" '
-                     f'{place + 0.2:.1f} {ours:.6g} "{number(row.ours)}"')
-    data = "\n".join(lines)
+
+def bars(title, picked):
+    """An SVG of horizontal bars, both peers' of a figure side by side, each with its value."""
     longest = max(max(row.theirs or 0, row.ours or 0) for row in picked) or 1
-    return f"""\
-set terminal svg size 900,{110 + 46 * len(picked)} font "sans-serif,13" background "white"
-set output "{path}"
-set title "{title}"
-set style fill solid 0.9 noborder
-set xrange [0:{longest * 1.15:.6g}]
-set yrange [{len(picked) - 0.5}:-0.5]
-set format x "%.0s%c"
-set grid xtics lc rgb "#dddddd"
-set border 3
-set tics nomirror scale 0
-set key below
-$data << END
-{data}
-END
-plot $data using (0):3:(0):4:($3-0.18):($3+0.18):ytic(1) with boxxyerror \\
-       lc rgb "#999999" title "{THEIRS}", \\
-     $data using (0):6:(0):7:($6-0.18):($6+0.18) with boxxyerror \\
-       lc rgb "#1f77b4" title "{OURS}", \\
-     $data using 4:3:5 with labels left offset 0.5,0 notitle, \\
-     $data using 7:6:8 with labels left offset 0.5,0 notitle
-"""
+    scale = (WIDTH - LABELS - VALUES) / longest
+    height = TOP + len(picked) * (2 * BAR + GAP) + GAP
+    parts = [f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height}" '
+             'font-family="sans-serif" font-size="14">',
+             f'<rect width="{WIDTH}" height="{height}" fill="white"/>',
+             f'<text x="{LABELS}" y="28" font-size="17">{escape(title)}</text>']
+    for place, peer in enumerate((THEIRS, OURS)):
+        x = LABELS + place * 110
+        parts.append(f'<rect x="{x}" y="42" width="14" height="14" fill="{COLOURS[peer]}"/>'
+                     f'<text x="{x + 20}" y="54">{peer}</text>')
+    for place, row in enumerate(picked):
+        y = TOP + place * (2 * BAR + GAP)
+        name = re.sub(", (CPU|rate|p50)$", "", row.figure.title)
+        parts.append(f'<text x="{LABELS - 10}" y="{y + BAR + 5}" text-anchor="end">'
+                     f'{escape(name)}</text>')
+        for offset, peer, value in ((0, THEIRS, row.theirs), (BAR, OURS, row.ours)):
+            if value is None:
+                continue
+            length = value * scale
+            parts.append(f'<rect x="{LABELS}" y="{y + offset}" width="{length:.1f}" '
+                         f'height="{BAR - 1}" fill="{COLOURS[peer]}"/>'
+                         f'<text x="{LABELS + length + 6:.1f}" y="{y + offset + 14}">'
+                         f'{number(value)}</text>')
+    return "\n".join([*parts, "</svg>", ""])
 
 
 def plots(results, folder):
-    """Writes the SVGs; returns their paths, none where gnuplot is missing."""
-    if not shutil.which("gnuplot"):
-        return []
+    """Writes the SVGs; returns their paths."""
     written = []
     for name, unit, title in PLOTS:
         picked = plotted(results, unit)
-        if not picked:
-            continue
-        path = folder / f"{name}.svg"
-        subprocess.run(["gnuplot", "-"], input=gnuplot_script(path, title, picked), text=True,
-                       check=True, timeout=60)
-        written.append(path)
+        if picked:
+            path = folder / f"{name}.svg"
+            path.write_text(bars(title, picked))
+            written.append(path)
     return written

@@ -4,6 +4,7 @@
 import pathlib
 import sys
 import unittest
+import xml.dom.minidom
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import plan  # noqa: E402
@@ -47,6 +48,12 @@ class ReportTest(unittest.TestCase):
     def test_without_virtiofsd_an_absolute_target_has_one(self):
         results = {plan.OURS: {plan.IDLE: [run_of("idle")]}}
         self.assertIs(row("one idle device, memory", results).met, True)
+
+    def test_plot_is_well_formed_and_shows_both_values(self):
+        picked = report.plotted(self.results, "us/op")
+        picture = xml.dom.minidom.parseString(report.bars("CPU < before", picked))
+        words = [text.firstChild.data for text in picture.getElementsByTagName("text")]
+        self.assertLessEqual({"CPU < before", "GETATTR", "2.2", "1"}, set(words))
 
     def test_figures_that_nobody_has_are_left_out(self):
         self.assertNotIn("64 KiB", report.markdown(self.results, {}))

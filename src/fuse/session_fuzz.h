@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: Apache-2.0
+// What every fuzz target of a session does: messages out of any bytes, cut into any parts, and one
+// well-formed answer to each.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/assert.h"
+#include "base/log.h"
+#include "fuse/fake_message.h"
+#include "fuse/session.h"
+
+namespace dpfs {
+
+class FuzzInput {
+ public:
+  FuzzInput(const uint8_t* data, size_t size) : data_(data), size_(size) {}
+  bool empty() const { return size_ == 0; }
+  uint8_t byte() { return take<uint8_t>(); }
+  template <class T>
+  T take() {
+    T value{};
+    const size_t n = std::min(size_, sizeof value);
+    if (n > 0) std::memcpy(&value, data_, n);
+    data_ += n;
+    size_ -= n;
+    return value;
+  }
+  std::string bytes(size_t n) {
+    n = std::min(n, size_);
+    std::string text(reinterpret_cast<const char*>(data_), n);
+    data_ += n;
+    size_ -= n;
+    return text;
+  }
+
+ private:
+  const uint8_t* data_;
+  size_t size_;
+};
+
+// `later` is called between messages, with a byte of the input: a file system that answers late
+// does it there.
+template <class FileSystemType, class Later>
+class SessionFuzzer {
+ public:
+  // The handles are what `fs` gives to the first OPEN of node 2 and the OPENDIR of node 1 after it.
+  SessionFuzzer(FileSystemType& fs, Later later, uint64_t file_handle, uint64_t directory_handle,
+                FuzzInput input)
+      : samples_(sample_messages(file_handle, directory_handle)),
+        later_(later),
+        input_(input),
+        session_(fs, "fuzz", {}, counters_) {}
+
+  // Each record of the input: how, opcode, node, sizes, bytes.
+  void go() {
+    log::set_level(log::Level::error);
+    // A bit of the first byte says whether the session begins as it should, so that what follows
+    // gets deep.
+    if ((input_.byte() & 1) == 0) {
+      serve(std::make_unique<FakeMessage>(fuse::Opcode::init, bytes_of(linux_init())));
+      serve(std::make_unique<FakeMessage>(fuse::Opcode::open, bytes_of(fuse::OpenIn{}), 2));
+      serve(std::make_unique<FakeMessage>(fuse::Opcode::opendir, bytes_of(fuse::OpenIn{}), 1));
+    }
+    while (!input_.empty() && messages_.size() < kMessagesMax) {
+      record();
+      later_(input_.byte());
+    }
+    // Everything is answered at last, or the tenant would wait for ever.
+    later_(0xff);
+    for (const auto& message : messages_) check(*message);
+    DPFS_ASSERT(session_.in_flight() == 0);
+  }
+
+ private:
+  static constexpr size_t kMessagesMax = 64;
+
+  void record() {
+    const uint8_t how = input_.byte();
+    const uint8_t what = input_.byte();
+    std::unique_ptr<FakeMessage> message;
+    if ((how & 1) != 0) {
+      // One that is right, to begin with, with up to 8 bytes changed.
+      const SampleMessage& sample = samples_[what % samples_.size()];
+      message = std::make_unique<FakeMessage>(sample.opcode, sample.args, sample.node);
+      if ((how & 2) != 0 && !message->args.empty()) {
+        const size_t at = input_.byte() % message->args.size();
+        const std::string patch = input_.bytes(input_.byte() % 9);
+        message->args.replace(at, std::min(patch.size(), message->args.size() - at), patch);
+        message->header.len = static_cast<uint32_t>(sizeof(fuse::InHeader) + message->args.size());
+      }
+    } else {
+      const uint64_t node = input_.byte() % 5;
+      message =
+          std::make_unique<FakeMessage>(uint32_t{what} % 70, input_.bytes(input_.byte()), node);
+    }
+    if ((how & 4) != 0) message->header.len = input_.take<uint32_t>();
+    if ((how & 8) != 0) message->room(input_.take<uint16_t>() % 1024);
+    if ((how & 16) != 0) message->in_cut = {input_.byte(), input_.byte()};
+    if ((how & 32) != 0) message->out_cut = {input_.byte(), 1, 0, input_.byte()};
+    if ((how & 64) != 0) message->header.nodeid = input_.take<uint64_t>();
+    if ((how & 128) != 0) {
+      switch (input_.byte() % 4) {
+        case 0:
+          message->header.opcode = input_.take<uint32_t>();
+          break;
+        case 1:
+          message->header.total_extlen = input_.take<uint16_t>();
+          break;
+        case 2:
+          message->sent_max = input_.byte();
+          break;
+        case 3:
+          session_stops();
+          break;
+      }
+    }
+    serve(std::move(message));
+  }
+
+  // As when the driver stops its queues: only with nothing in flight.
+  void session_stops() {
+    later_(0xff);
+    session_.queues_stopped();
+  }
+
+  void serve(std::unique_ptr<FakeMessage> message) {
+    FakeMessage& served = *message;
+    messages_.push_back(std::move(message));
+    served.serve(session_);
+  }
+
+  // One answer (FakeMessage refuses a second), whose length is what was used, with the tenant's
+  // number and an error that Linux takes.
+  static void check(const FakeMessage& message) {
+    DPFS_ASSERT(message.answered());
+    if (message.written() == 0) return;  // FORGET, or no room
+    DPFS_ASSERT(message.written() >= sizeof(fuse::OutHeader));
+    DPFS_ASSERT(message.written() <= message.reply_room);
+    const fuse::OutHeader out = message.reply_header();
+    DPFS_ASSERT(out.len == message.written());
+    DPFS_ASSERT(out.error <= 0 && out.error > -4096);
+    DPFS_ASSERT(out.error == 0 || out.len == sizeof out);
+    const bool header_came = message.sent_max >= sizeof(fuse::InHeader);
+    DPFS_ASSERT(out.unique == (header_came ? message.header.unique : 0));
+  }
+
+  const std::vector<SampleMessage> samples_;
+  Later later_;
+  FuzzInput input_;
+  SessionCounters counters_;
+  std::vector<std::unique_ptr<FakeMessage>> messages_;
+  Session session_;
+};
+
+}  // namespace dpfs

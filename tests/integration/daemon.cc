@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0
+// Starting the program, reading /proc, ending it.
+#include "tests/integration/daemon.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+#include <stdexcept>
+#include <thread>
+
+namespace dpfs::test {
+namespace {
+
+std::string program() {
+  const char* from_environment = std::getenv("DPFS_BINARY");
+  return from_environment != nullptr ? from_environment : DPFS_BINARY;
+}
+
+std::string read_all(const std::string& path) {
+  std::ifstream file(path);
+  std::stringstream text;
+  text << file.rdbuf();
+  return text.str();
+}
+
+[[noreturn]] void run_program(const Daemon::Options& options, const std::string& log_path) {
+  const int log = open(log_path.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0600);
+  dup2(log, STDERR_FILENO);
+  dup2(log, STDOUT_FILENO);
+  if (options.pass_fd >= 0) dup2(options.pass_fd, 3);
+  closefrom(options.pass_fd >= 0 ? 4 : 3);
+  if (options.descriptors_max > 0) {
+    const rlimit limit{options.descriptors_max, options.descriptors_max};
+    setrlimit(RLIMIT_NOFILE, &limit);
+  }
+  const std::string name = program();
+  std::vector<char*> arguments{const_cast<char*>(name.c_str())};
+  for (const std::string& argument : options.arguments) {
+    arguments.push_back(const_cast<char*>(argument.c_str()));
+  }
+  arguments.push_back(nullptr);
+  execv(name.c_str(), arguments.data());
+  _exit(127);
+}
+
+}  // namespace
+
+TemporaryFolder::TemporaryFolder() {
+  char path[] = "/tmp/dpfs_test_XXXXXX";
+  if (mkdtemp(path) == nullptr) throw std::runtime_error("cannot make a folder in /tmp");
+  path_ = path;
+}
+
+TemporaryFolder::~TemporaryFolder() {
+  std::error_code ignored;
+  std::filesystem::remove_all(path_, ignored);
+}
+
+void write_file(const std::string& path, const std::string& text) {
+  std::ofstream(path, std::ios::trunc) << text;
+}
+
+bool eventually(const std::function<bool()>& holds) {
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+  while (!holds()) {
+    if (std::chrono::steady_clock::now() > deadline) return false;
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  }
+  return true;
+}
+
+Daemon::Daemon(Options options) : log_path_(folder_ / "log") {
+  pid_ = fork();
+  if (pid_ < 0) throw std::runtime_error("cannot fork");
+  if (pid_ == 0) run_program(options, log_path_);
+}
+
+Daemon::~Daemon() {
+  if (ended_) return;
+  kill(pid_, SIGKILL);
+  waitpid(pid_, nullptr, 0);
+}
+
+bool Daemon::running() {
+  if (!ended_ && waitpid(pid_, &status_, WNOHANG) == pid_) ended_ = true;
+  return !ended_;
+}
+
+bool Daemon::wait_until_ready() {
+  return eventually([this] { return has_logged("ready: ") || !running(); }) && running();
+}
+
+void Daemon::signal(int number) const { kill(pid_, number); }
+
+int Daemon::wait() {
+  if (!eventually([this] { return !running(); })) return -1;
+  return WIFEXITED(status_) ? WEXITSTATUS(status_) : 128 + WTERMSIG(status_);
+}
+
+int Daemon::end() {
+  if (running()) signal(SIGTERM);
+  return wait();
+}
+
+std::string Daemon::log() const { return read_all(log_path_); }
+
+bool Daemon::has_logged(const std::string& text) const {
+  return log().find(text) != std::string::npos;
+}
+
+size_t Daemon::descriptors() const {
+  size_t count = 0;
+  const std::string folder = "/proc/" + std::to_string(pid_) + "/fd";
+  for ([[maybe_unused]] const auto& entry : std::filesystem::directory_iterator(folder)) ++count;
+  return count;
+}
+
+uint64_t Daemon::cpu_ns() const {
+  uint64_t sum = 0;
+  const std::string folder = "/proc/" + std::to_string(pid_) + "/task";
+  for (const auto& task : std::filesystem::directory_iterator(folder)) {
+    uint64_t on_cpu = 0;
+    std::ifstream(task.path() / "schedstat") >> on_cpu;
+    sum += on_cpu;
+  }
+  return sum;
+}
+
+uint64_t Daemon::rss_bytes() const {
+  uint64_t total = 0;
+  uint64_t resident = 0;
+  std::ifstream("/proc/" + std::to_string(pid_) + "/statm") >> total >> resident;
+  return resident * static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
+}
+
+}  // namespace dpfs::test

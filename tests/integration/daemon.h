@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+// The program itself as a child process, for integration tests: started, looked at, ended by its
+// pid.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "base/fd.h"
+
+namespace dpfs::test {
+
+// A folder below /tmp that goes with its owner.
+class TemporaryFolder {
+ public:
+  TemporaryFolder();
+  TemporaryFolder(const TemporaryFolder&) = delete;
+  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
+  ~TemporaryFolder();
+
+  const std::string& path() const noexcept { return path_; }
+  std::string operator/(const std::string& name) const { return path_ + "/" + name; }
+
+ private:
+  std::string path_;
+};
+
+void write_file(const std::string& path, const std::string& text);
+// Asks again and again until `holds`; false after ten seconds.
+bool eventually(const std::function<bool()>& holds);
+
+class Daemon {
+ public:
+  struct Options {
+    std::vector<std::string> arguments;  // behind "dpfs"
+    int pass_fd = -1;                    // becomes descriptor 3
+    uint64_t descriptors_max = 0;        // RLIMIT_NOFILE; 0: as it is
+  };
+
+  explicit Daemon(Options options);
+  explicit Daemon(std::vector<std::string> arguments)
+      : Daemon(Options{.arguments = std::move(arguments)}) {}
+  Daemon(const Daemon&) = delete;
+  Daemon& operator=(const Daemon&) = delete;
+  ~Daemon();  // kills what was not waited for
+
+  pid_t pid() const noexcept { return pid_; }
+  bool running();
+  // True when its log says that it is ready; false when it ended first.
+  bool wait_until_ready();
+  void signal(int number) const;
+  // The exit code; 128 and the signal where one has ended it; -1 after ten seconds.
+  int wait();
+  // SIGTERM, and wait().
+  int end();
+  // What it has logged so far.
+  std::string log() const;
+  bool has_logged(const std::string& text) const;
+
+  size_t descriptors() const;
+  uint64_t cpu_ns() const;  // of all its threads
+  uint64_t rss_bytes() const;
+
+ private:
+  TemporaryFolder folder_;
+  std::string log_path_;
+  pid_t pid_ = -1;
+  int status_ = -1;
+  bool ended_ = false;
+};
+
+}  // namespace dpfs::test

@@ -4,14 +4,17 @@
 
 #include <algorithm>
 #include <cstring>
+#include <limits>
 
 namespace dpfs {
 namespace {
 
 using namespace fuse;  // NOLINT(google-build-using-namespace): the wire structs, in this file alone
 
-constexpr size_t kNameMax = 255;              // NAME_MAX
-constexpr size_t kTargetMax = 4095;           // PATH_MAX without its NUL
+constexpr size_t kNameMax = 255;     // NAME_MAX
+constexpr size_t kTargetMax = 4095;  // PATH_MAX without its NUL
+// A file offset is signed in Linux, and system calls give -1 a meaning of its own.
+constexpr uint64_t kOffsetMax = std::numeric_limits<int64_t>::max();
 constexpr uint32_t kXattrBytesMax = 65536;    // XATTR_SIZE_MAX and XATTR_LIST_MAX
 constexpr size_t kSecondText = kNameMax + 1;  // where the second text begins in Request::names
 static_assert(kSecondText + kTargetMax + 1 <= Request::kNamesMax);
@@ -170,7 +173,7 @@ DPFS_DECODE(OpenArgs) {
 
 DPFS_DECODE(ReadArgs) {
   DPFS_LOAD(ReadIn, in);
-  if (in->size > limits.io_bytes_max) return Errno::inval;
+  if (in->size > limits.io_bytes_max || in->offset > kOffsetMax) return Errno::inval;
   DPFS_TAKE(IoView, into, room(request, in->size));
   return ReadArgs{node_of(request), Handle{in->fh}, in->offset, in->flags, *into};
 }
@@ -178,6 +181,7 @@ DPFS_DECODE(ReadArgs) {
 DPFS_DECODE(WriteArgs) {
   DPFS_LOAD(WriteIn, in);
   if (in->size > limits.io_bytes_max || in->size != request.in.size()) return Errno::inval;
+  if (in->offset > kOffsetMax) return Errno::inval;
   return WriteArgs{node_of(request), Handle{in->fh},  in->offset,
                    in->flags,        in->write_flags, request.in};
 }

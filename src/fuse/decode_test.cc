@@ -230,6 +230,17 @@ TEST_F(Decoding, WriteOfNothingIsServed) {
   EXPECT_EQ(answer_to(Opcode::write, bytes_of(fuse::WriteIn{.fh = file_}), 2), Errno::none);
 }
 
+// preadv2() and io_uring take an offset of -1 for "where the file stands".
+TEST_F(Decoding, OffsetThatIsNoFileOffsetIsRefused) {
+  for (const uint64_t offset : {uint64_t{1} << 63, UINT64_MAX}) {
+    const fuse::ReadIn read{.fh = file_, .offset = offset, .size = 16};
+    EXPECT_EQ(answer_to(Opcode::read, bytes_of(read), 2), Errno::inval) << offset;
+    const fuse::WriteIn write{.fh = file_, .offset = offset, .size = 5};
+    EXPECT_EQ(answer_to(Opcode::write, bytes_of(write) + "bytes", 2), Errno::inval) << offset;
+  }
+  EXPECT_EQ(fs_.calls, 0u);
+}
+
 TEST_F(Decoding, XattrValueWhoseSizeLiesIsRefused) {
   for (const uint32_t size : {0u, 4u, 6u}) {
     EXPECT_EQ(answer_to(Opcode::setxattr,

@@ -183,8 +183,8 @@ class Client {
   static fuse::InitIn linux_init() noexcept;
   const Agreement& agreement() const noexcept { return agreement_; }
 
-  // On the hiprio queue as Linux does it, one descriptor, no reply. Waits for the ring to have room
-  // only.
+  // On the hiprio queue as Linux does it: one descriptor, no reply. Waits for a free Call only;
+  // EAGAIN where the ring is full of chains that a test has put there.
   Result<Unit> forget(uint64_t node, uint64_t lookups) noexcept;
 
   const Counters& counters() const noexcept { return counters_; }

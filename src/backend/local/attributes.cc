@@ -156,6 +156,9 @@ Result<Unit> LocalFs::change(int fd, int size_fd, const fuse::SetattrIn& in,
     if (!ok) return ok;
   }
   if ((in.valid & attr_valid::kSize) != 0) {
+    if ((in.valid & attr_valid::kKillSuidgid) != 0) {
+      if (const Result<Unit> ok = local::drop_suid(size_fd); !ok) return ok;
+    }
     const Result<Unit> ok =
         local::done([&] { return ::ftruncate(size_fd, static_cast<off_t>(in.size)); });
     if (!ok) return ok;

@@ -24,10 +24,24 @@ int LocalFs::host_flags(uint32_t flags) const noexcept {
   return host;
 }
 
-Result<fuse::OpenOut> LocalFs::open_node(NodeId node, int flags) noexcept {
-  const Result<int> fd = nodes_.open(node, flags);
-  if (!fd) return fd.error();
-  return hand_out(node, Fd(*fd));
+// Whether set-user-id bits are ours to drop when `who` changes a file. Linux says so itself for
+// WRITE and SETATTR; elsewhere its superuser stands for those who may keep them.
+bool LocalFs::drops_suid_for(const Request& who) const noexcept {
+  return (negotiated_.flags & fuse::init_flag::kHandleKillprivV2) != 0 && who.header.uid != 0;
+}
+
+Result<fuse::OpenOut> LocalFs::open_node(const Request& who, NodeId node, int flags) noexcept {
+  const Result<int> opened = nodes_.open(node, flags);
+  if (!opened) return opened.error();
+  Fd fd(*opened);
+  if ((flags & O_TRUNC) != 0 && drops_suid_for(who)) {
+    const Result<Unit> ok = reactor_.blocking([&] { return local::drop_suid(fd.get()); });
+    if (!ok) {
+      nodes_.close(std::move(fd));
+      return ok.error();
+    }
+  }
+  return hand_out(node, std::move(fd));
 }
 
 // A handle for the tenant.
@@ -50,8 +64,8 @@ Result<fuse::OpenOut> LocalFs::hand_out(NodeId node, Fd fd) noexcept {
   return out;
 }
 
-Op<fuse::OpenOut> LocalFs::open(Request&, const OpenArgs& args) {
-  return open_node(args.node, host_flags(args.flags));
+Op<fuse::OpenOut> LocalFs::open(Request& request, const OpenArgs& args) {
+  return open_node(request, args.node, host_flags(args.flags));
 }
 
 Op<Unit> LocalFs::release(Request&, const ReleaseArgs& args) {
@@ -143,6 +157,10 @@ Op<fuse::WriteOut> LocalFs::write(Request&, const WriteArgs& args) {
   OpenFile* found = files_.find(args.handle, args.node);
   if (found == nullptr) return Errno::badf;
   const OpenFileRef file(files_, *found);
+  if ((args.write_flags & fuse::write_flag::kKillSuidgid) != 0) {
+    const Result<Unit> ok = reactor_.blocking([&] { return local::drop_suid(file->fd.get()); });
+    if (!ok) return ok.error();
+  }
   iovec room[IOV_MAX];
   uint32_t bytes = 0;
   while (bytes < args.from.size()) {
@@ -195,11 +213,15 @@ Op<Unit> LocalFs::sync_later(OpenFileRef file, bool data_only) {
   }
 }
 
-Op<Unit> LocalFs::fallocate(Request&, const FallocateArgs& args) {
+Op<Unit> LocalFs::fallocate(Request& request, const FallocateArgs& args) {
   OpenFile* found = files_.find(args.handle, args.node);
   if (found == nullptr) return Errno::badf;
   const OpenFileRef file(files_, *found);
-  return reactor_.blocking([&] {
+  const bool drops_suid = drops_suid_for(request);
+  return reactor_.blocking([&]() -> Result<Unit> {
+    if (drops_suid) {
+      if (const Result<Unit> ok = local::drop_suid(file->fd.get()); !ok) return ok;
+    }
     return local::done([&] {
       return ::fallocate(file->fd.get(), static_cast<int>(args.mode),
                          static_cast<off_t>(args.offset), static_cast<off_t>(args.length));
@@ -223,13 +245,17 @@ Op<fuse::LseekOut> LocalFs::lseek(Request&, const LseekArgs& args) {
   return fuse::LseekOut{.offset = static_cast<uint64_t>(*offset)};
 }
 
-Op<fuse::WriteOut> LocalFs::copy_file_range(Request&, const CopyFileRangeArgs& args) {
+Op<fuse::WriteOut> LocalFs::copy_file_range(Request& request, const CopyFileRangeArgs& args) {
   OpenFile* found_in = files_.find(args.handle_in, args.node_in);
   OpenFile* found_out = files_.find(args.handle_out, args.node_out);
   if (found_in == nullptr || found_out == nullptr) return Errno::badf;
   const OpenFileRef in(files_, *found_in);
   const OpenFileRef out(files_, *found_out);
-  const Result<ssize_t> copied = reactor_.blocking([&] {
+  const bool drops_suid = drops_suid_for(request);
+  const Result<ssize_t> copied = reactor_.blocking([&]() -> Result<ssize_t> {
+    if (drops_suid) {
+      if (const Result<Unit> ok = local::drop_suid(out->fd.get()); !ok) return ok.error();
+    }
     return local::checked([&] {
       auto offset_in = static_cast<off_t>(args.offset_in);
       auto offset_out = static_cast<off_t>(args.offset_out);

@@ -23,12 +23,11 @@ LocalFs::~LocalFs() { files_.clear(); }
 
 void LocalFs::begin(Negotiated& negotiated) {
   // What would have to be done here for them is not done yet.
-  negotiated.flags &=
-      ~(fuse::init_flag::kHandleKillpriv | fuse::init_flag::kHandleKillprivV2 |
-        fuse::init_flag::kPosixAcl | fuse::init_flag::kPosixLocks | fuse::init_flag::kFlockLocks |
-        fuse::init_flag::kSubmounts | fuse::init_flag::kPassthrough |
-        fuse::init_flag::kMapAlignment | fuse::init_flag::kSecurityCtx |
-        fuse::init_flag::kCreateSuppGroup | fuse::init_flag::kAllowIdmap);
+  negotiated.flags &= ~(fuse::init_flag::kHandleKillpriv | fuse::init_flag::kPosixAcl |
+                        fuse::init_flag::kPosixLocks | fuse::init_flag::kFlockLocks |
+                        fuse::init_flag::kSubmounts | fuse::init_flag::kPassthrough |
+                        fuse::init_flag::kMapAlignment | fuse::init_flag::kSecurityCtx |
+                        fuse::init_flag::kCreateSuppGroup | fuse::init_flag::kAllowIdmap);
   negotiated_ = negotiated;
 }
 

@@ -18,6 +18,7 @@ import argparse
 import contextlib
 import fcntl
 import json
+import pathlib
 import platform
 import shutil
 import subprocess
@@ -85,7 +86,6 @@ def fetch(folder, on_message):
     for stale in folder.parent.glob("partial-*"):
         shutil.rmtree(stale, ignore_errors=True)
     with tempfile.TemporaryDirectory(prefix="partial-", dir=folder.parent) as work:
-        # A path with the final name's depth, so that nothing in it depends on where it lies.
         kit = Kit(f"{work}/kit")
         kit.root.mkdir(parents=True)
         packages = download(kit.folder.parent / "apt", on_message)
@@ -146,7 +146,7 @@ def unpack(package, kit):
     if package.name.startswith("linux-image-"):
         with tempfile.TemporaryDirectory(dir=kit.folder) as folder:
             subprocess.run(["dpkg-deb", "-x", package, folder], check=True)
-            image = next(kit.folder.glob(f"{folder.rsplit('/', 1)[-1]}/boot/vmlinuz-*"))
+            image = next(pathlib.Path(folder).glob("boot/vmlinuz-*"))
             (kit.folder / "vmlinuz").write_bytes(image.read_bytes())
     else:
         subprocess.run(["dpkg-deb", "-x", package, kit.root], check=True)

@@ -3,7 +3,9 @@
 #include "tests/integration/daemon.h"
 
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -35,11 +37,16 @@ std::string read_all(const std::string& path) {
   const int log = open(log_path.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0600);
   dup2(log, STDERR_FILENO);
   dup2(log, STDOUT_FILENO);
+  if (options.pass_fd == 3) fcntl(3, F_SETFD, 0);
   if (options.pass_fd >= 0) dup2(options.pass_fd, 3);
   closefrom(options.pass_fd >= 0 ? 4 : 3);
   if (options.descriptors_max > 0) {
     const rlimit limit{options.descriptors_max, options.descriptors_max};
     setrlimit(RLIMIT_NOFILE, &limit);
+  }
+  if (options.obeys_modes) {
+    prctl(PR_CAPBSET_DROP, CAP_DAC_OVERRIDE, 0, 0, 0);
+    prctl(PR_CAPBSET_DROP, CAP_DAC_READ_SEARCH, 0, 0, 0);
   }
   const std::string name = program();
   std::vector<char*> arguments{const_cast<char*>(name.c_str())};

@@ -39,6 +39,7 @@ class Daemon {
     std::vector<std::string> arguments;  // behind "dpfs"
     int pass_fd = -1;                    // becomes descriptor 3
     uint64_t descriptors_max = 0;        // RLIMIT_NOFILE; 0: as it is
+    bool obeys_modes = false;            // also root may read only what the mode lets it
   };
 
   explicit Daemon(Options options);

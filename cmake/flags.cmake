@@ -17,11 +17,15 @@ target_compile_definitions(dpfs_flags INTERFACE _GNU_SOURCE "DPFS_VERSION=\"${PR
 # Leaving out a member means zero in our argument structs, so the warning about it would only breed
 # noise.
 target_compile_options(dpfs_flags INTERFACE
-  -Wall -Wextra -Wshadow -Wnon-virtual-dtor -Werror -Wno-missing-field-initializers
+  -Wall -Wextra -Wnon-virtual-dtor -Werror -Wno-missing-field-initializers
   # Asserts and debug information name files from the root of the repository, wherever it lies.
   "-ffile-prefix-map=${PROJECT_SOURCE_DIR}/=")
 if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
-  target_compile_options(dpfs_flags INTERFACE -Wno-missing-designated-field-initializers)
+  target_compile_options(dpfs_flags INTERFACE
+    -Wshadow -Wno-missing-designated-field-initializers)
+else()
+  # g++'s plain -Wshadow also refuses a parameter that is called like a method of its class.
+  target_compile_options(dpfs_flags INTERFACE -Wshadow=local)
 endif()
 find_package(Threads REQUIRED)
 target_link_libraries(dpfs_flags INTERFACE Threads::Threads)

@@ -31,9 +31,16 @@ std::unique_ptr<FileSystem> make_local(Reactor& reactor, Url& url) {
   return std::make_unique<LocalFs>(reactor, options);
 }
 
+constexpr uint64_t kNullFilesMax = 1'000'000'000;  // their numbers have 32 bits
+
 std::unique_ptr<FileSystem> make_null(Reactor&, Url& url) {
   NullFs::Options options;
-  options.files = static_cast<uint32_t>(url.size_option("files", options.files));
+  const uint64_t files = url.size_option("files", options.files);
+  if (files > kNullFilesMax) {
+    throw std::invalid_argument(fmt::format("'{}': files={} is too many: expected at most {}",
+                                            url.text(), files, kNullFilesMax));
+  }
+  options.files = static_cast<uint32_t>(files);
   options.file_bytes = url.size_option("size", options.file_bytes);
   return std::make_unique<NullFs>(options);
 }

@@ -89,42 +89,57 @@ DeviceConfig read_device(const std::string& file, const toml::table& table) {
   in.read("queues", device.queues, 1, kRequestQueuesMax);
   in.read("queue_size", device.queue_size, 1, kQueueSizeMax);
   in.check_all_keys_known();
+  if (const toml::node* url = table.get("url")) {
+    device.url_place = fmt::format("{}:{}: url: ", file, url->source().begin.line);
+  }
   return device;
+}
+
+[[noreturn]] void fail_at(const std::string& file, const toml::node& at,
+                          const ConfigMistake& mistake) {
+  throw std::runtime_error(
+      fmt::format("{}:{}: {}: {}", file, at.source().begin.line, mistake.key, mistake.what()));
 }
 
 }  // namespace
 
 void ServeConfig::check() const {
-  auto fail = [](const std::string& text) { throw std::invalid_argument(text); };
-  if (devices.empty())
-    fail("there is no device to serve: give --socket, --tag and a URL, or [[device]] tables");
+  auto fail = [](const char* key, const std::string& text) { throw ConfigMistake(key, text); };
+  if (devices.empty()) {
+    fail("device",
+         "there is no device to serve: give --socket, --tag and a URL, or [[device]] tables");
+  }
   static const std::set<std::string_view> kLevels{"trace", "debug", "info", "warn", "error"};
   if (!kLevels.contains(log_level)) {
-    fail(fmt::format("log level '{}': expected trace, debug, info, warn or error", log_level));
+    fail("log_level",
+         fmt::format("log level '{}': expected trace, debug, info, warn or error", log_level));
   }
-  if (reactors < 1 || reactors > kReactorsMax)
-    fail(fmt::format("{} reactors: expected 1 to {}", reactors, kReactorsMax));
+  if (reactors < 1 || reactors > kReactorsMax) {
+    fail("reactors", fmt::format("{} reactors: expected 1 to {}", reactors, kReactorsMax));
+  }
   std::set<std::string_view> sockets;
   for (const DeviceConfig& device : devices) {
     const std::string name =
         device.tag.empty() ? "a device" : fmt::format("device '{}'", device.tag);
     if (device.tag.empty() || device.tag.size() > kTagBytesMax) {
-      fail(fmt::format("{}: the tag must have 1 to {} bytes", name, kTagBytesMax));
+      fail("tag", fmt::format("{}: the tag must have 1 to {} bytes", name, kTagBytesMax));
     }
-    if (device.url.empty())
-      fail(fmt::format("{}: what shall it serve? Give a URL like local:/srv/share", name));
+    if (device.url.empty()) {
+      fail("url", fmt::format("{}: what shall it serve? Give a URL like local:/srv/share", name));
+    }
     if (device.socket.empty() == (device.listen_fd < 0)) {
-      fail(fmt::format("{}: give either a socket path or a listening descriptor", name));
+      fail("socket", fmt::format("{}: give either a socket path or a listening descriptor", name));
     }
     if (!device.socket.empty() && !sockets.insert(device.socket).second) {
-      fail(fmt::format("{}: socket '{}' is another device's too", name, device.socket));
+      fail("socket", fmt::format("{}: socket '{}' is another device's too", name, device.socket));
     }
     if (device.queues < 1 || device.queues > kRequestQueuesMax) {
-      fail(fmt::format("{}: {} queues: expected 1 to {}", name, device.queues, kRequestQueuesMax));
+      fail("queues",
+           fmt::format("{}: {} queues: expected 1 to {}", name, device.queues, kRequestQueuesMax));
     }
     if (!std::has_single_bit(device.queue_size) || device.queue_size > kQueueSizeMax) {
-      fail(fmt::format("{}: queue size {}: expected a power of two up to {}", name,
-                       device.queue_size, kQueueSizeMax));
+      fail("queue_size", fmt::format("{}: queue size {}: expected a power of two up to {}", name,
+                                     device.queue_size, kQueueSizeMax));
     }
   }
 }
@@ -150,19 +165,25 @@ ServeConfig load_config(const std::string& file) {
     for (const toml::node& device : *devices) {
       if (!device.is_table()) in.fail(device, "device", "tables that begin with [[device]]");
       config.devices.push_back(read_device(file, *device.as_table()));
+      // With all devices so far, so that one that collides with another is the one that is named.
       try {
-        ServeConfig{.devices = {config.devices.back()}}.check();
-      } catch (const std::invalid_argument& error) {
-        throw std::runtime_error(
-            fmt::format("{}:{}: {}", file, device.source().begin.line, error.what()));
+        config.check();
+      } catch (const ConfigMistake& mistake) {
+        const toml::node* in_device = device.as_table()->get(mistake.key);
+        const toml::node* in_root = root.get(mistake.key);
+        fail_at(file,
+                in_device != nullptr ? *in_device
+                : in_root != nullptr ? *in_root
+                                     : device,
+                mistake);
       }
     }
   }
   in.check_all_keys_known();
   try {
     config.check();
-  } catch (const std::invalid_argument& error) {
-    throw std::runtime_error(fmt::format("{}: {}", file, error.what()));
+  } catch (const ConfigMistake& mistake) {
+    fail_at(file, root, mistake);
   }
   return config;
 }

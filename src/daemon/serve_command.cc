@@ -82,6 +82,14 @@ void wait_for_end(Service& service, const sigset_t& signals) {
   }
 }
 
+void check_url(const DeviceConfig& device, const Backends& backends) {
+  try {
+    backends.check(device.url);
+  } catch (const std::invalid_argument& error) {
+    throw std::invalid_argument(device.url_place + error.what());
+  }
+}
+
 int serve(const ServeConfig& config, const Backends& backends) {
   config.check();
   log::set_level(level_of(config.log_level));
@@ -163,7 +171,7 @@ int serve_main(int argc, char** argv, const Backends& backends) {
       if (no_io_uring->count() > 0) config.io_uring = asked.io_uring;
       if (log_level->count() > 0) config.log_level = asked.log_level;
     }
-    for (const DeviceConfig& each : config.devices) backends.check(each.url);
+    for (const DeviceConfig& each : config.devices) check_url(each, backends);
   } catch (const std::exception& error) {
     fmt::print(stderr, "dpfs serve: {}\nTry: dpfs serve --help\n", error.what());
     return 2;

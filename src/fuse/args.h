@@ -93,6 +93,7 @@ struct LinkArgs {
 struct OpenArgs {
   NodeId node;
   uint32_t flags;
+  uint32_t open_flags;  // fuse::open_in_flag
 };
 struct ReadArgs {
   NodeId node;
@@ -157,6 +158,7 @@ struct CreateArgs {
   uint32_t flags;
   uint32_t mode;
   uint32_t umask;
+  uint32_t open_flags;  // fuse::open_in_flag
 };
 struct FallocateArgs {
   NodeId node;

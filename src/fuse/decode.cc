@@ -168,7 +168,7 @@ DPFS_DECODE(LinkArgs) {
 
 DPFS_DECODE(OpenArgs) {
   DPFS_LOAD(OpenIn, in);
-  return OpenArgs{node_of(request), in->flags};
+  return OpenArgs{node_of(request), in->flags, in->open_flags};
 }
 
 DPFS_DECODE(ReadArgs) {
@@ -247,7 +247,7 @@ DPFS_DECODE(AccessArgs) {
 DPFS_DECODE(CreateArgs) {
   DPFS_LOAD(CreateIn, in);
   DPFS_TAKE(Name, name, last_name(request));
-  return CreateArgs{node_of(request), *name, in->flags, in->mode, in->umask};
+  return CreateArgs{node_of(request), *name, in->flags, in->mode, in->umask, in->open_flags};
 }
 
 DPFS_DECODE(FallocateArgs) {

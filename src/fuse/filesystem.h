@@ -34,7 +34,11 @@ class FileSystem {
   virtual ~FileSystem() = default;
 
   // A session begins: node 1 is the root, nothing else is known. May clear flags, and lower limits.
-  virtual void begin(Negotiated&) {}
+  // Here, the flags are cleared that promise the tenant something a file system has to do on
+  // purpose.
+  virtual void begin(Negotiated& negotiated) {
+    negotiated.flags &= ~fuse::init_flag::kHandleKillprivV2;
+  }
   // The session is over: forget all nodes, close all handles. No operation is in flight.
   virtual void end() noexcept {}
 

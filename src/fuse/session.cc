@@ -15,12 +15,12 @@ using fuse::Opcode;
 
 constexpr uint32_t kMinorMin = 31;  // Linux 5.4, the first with virtio-fs
 constexpr uint32_t kPageBytes = 4096;
-constexpr uint64_t kOfferedFlags = fuse::init_flag::kAsyncRead | fuse::init_flag::kAtomicOTrunc |
-                                   fuse::init_flag::kBigWrites | fuse::init_flag::kAutoInvalData |
-                                   fuse::init_flag::kDoReaddirplus |
-                                   fuse::init_flag::kReaddirplusAuto | fuse::init_flag::kAsyncDio |
-                                   fuse::init_flag::kParallelDirops | fuse::init_flag::kMaxPages |
-                                   fuse::init_flag::kSetxattrExt | fuse::init_flag::kInitExt;
+constexpr uint64_t kOfferedFlags =
+    fuse::init_flag::kAsyncRead | fuse::init_flag::kAtomicOTrunc | fuse::init_flag::kBigWrites |
+    fuse::init_flag::kAutoInvalData | fuse::init_flag::kDoReaddirplus |
+    fuse::init_flag::kReaddirplusAuto | fuse::init_flag::kAsyncDio |
+    fuse::init_flag::kParallelDirops | fuse::init_flag::kMaxPages | fuse::init_flag::kSetxattrExt |
+    fuse::init_flag::kHandleKillprivV2 | fuse::init_flag::kInitExt;
 
 template <class Args>
 concept SaysSizeWhenEmpty = std::same_as<Args, GetxattrArgs> || std::same_as<Args, ListxattrArgs>;

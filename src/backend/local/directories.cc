@@ -69,8 +69,8 @@ Result<Unit> fill(OpenFile& directory, Listing& listing) noexcept {
 
 }  // namespace
 
-Op<fuse::OpenOut> LocalFs::opendir(Request& request, const OpenArgs& args) {
-  Result<fuse::OpenOut> out = open_node(request, args.node, O_RDONLY | O_DIRECTORY);
+Op<fuse::OpenOut> LocalFs::opendir(Request&, const OpenArgs& args) {
+  Result<fuse::OpenOut> out = open_node(args.node, O_RDONLY | O_DIRECTORY, 0);
   if (!out) return out;
   fuse::OpenOut directory = *out;
   directory.open_flags = 0;

@@ -136,7 +136,7 @@ Op<CreateOut> LocalFs::create(Request& request, const CreateArgs& args) {
   for (int i = 0; i < kCreateTriesMax && !out && out.error() == Errno::noent; ++i) {
     out = create_new(request, parent, args);
     if (out || out.error() != Errno::exist || (args.flags & O_EXCL) != 0) return out;
-    out = create_existing(request, parent, args);
+    out = create_existing(parent, args);
   }
   return out;
 }
@@ -174,12 +174,13 @@ Result<CreateOut> LocalFs::create_new(Request& request, const local::Directory& 
   return CreateOut{.entry = entry_out(*found, seen.stat), .open = *open};
 }
 
-Result<CreateOut> LocalFs::create_existing(Request& request, const local::Directory& directory,
+Result<CreateOut> LocalFs::create_existing(const local::Directory& directory,
                                            const CreateArgs& args) noexcept {
   local::Stat stat;
   const Result<local::Nodes::Found> found = nodes_.look_up(directory, args.name, stat, true);
   if (!found) return found.error();
-  const Result<fuse::OpenOut> open = open_node(request, found->node, host_flags(args.flags));
+  const Result<fuse::OpenOut> open =
+      open_node(found->node, host_flags(args.flags), args.open_flags);
   if (!open) {
     nodes_.forget(found->node, 1);
     return open.error();

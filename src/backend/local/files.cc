@@ -25,16 +25,16 @@ int LocalFs::host_flags(uint32_t flags) const noexcept {
 }
 
 // Whether set-user-id bits are ours to drop when `who` changes a file. Linux says so itself for
-// WRITE and SETATTR; elsewhere its superuser stands for those who may keep them.
+// OPEN, WRITE and SETATTR; elsewhere its superuser stands for those who may keep them.
 bool LocalFs::drops_suid_for(const Request& who) const noexcept {
   return (negotiated_.flags & fuse::init_flag::kHandleKillprivV2) != 0 && who.header.uid != 0;
 }
 
-Result<fuse::OpenOut> LocalFs::open_node(const Request& who, NodeId node, int flags) noexcept {
+Result<fuse::OpenOut> LocalFs::open_node(NodeId node, int flags, uint32_t open_flags) noexcept {
   const Result<int> opened = nodes_.open(node, flags);
   if (!opened) return opened.error();
   Fd fd(*opened);
-  if ((flags & O_TRUNC) != 0 && drops_suid_for(who)) {
+  if ((open_flags & fuse::open_in_flag::kKillSuidgid) != 0) {
     const Result<Unit> ok = reactor_.blocking([&] { return local::drop_suid(fd.get()); });
     if (!ok) {
       nodes_.close(std::move(fd));
@@ -64,8 +64,8 @@ Result<fuse::OpenOut> LocalFs::hand_out(NodeId node, Fd fd) noexcept {
   return out;
 }
 
-Op<fuse::OpenOut> LocalFs::open(Request& request, const OpenArgs& args) {
-  return open_node(request, args.node, host_flags(args.flags));
+Op<fuse::OpenOut> LocalFs::open(Request&, const OpenArgs& args) {
+  return open_node(args.node, host_flags(args.flags), args.open_flags);
 }
 
 Op<Unit> LocalFs::release(Request&, const ReleaseArgs& args) {

@@ -80,13 +80,13 @@ class LocalFs final : public FileSystem {
   Op<fuse::EntryOut> entry_of_new(const local::Directory& directory, const Name& name) noexcept;
 
   bool drops_suid_for(const Request& who) const noexcept;
-  Result<fuse::OpenOut> open_node(const Request& who, NodeId node, int flags) noexcept;
+  Result<fuse::OpenOut> open_node(NodeId node, int flags, uint32_t open_flags) noexcept;
   Result<fuse::OpenOut> hand_out(NodeId node, Fd fd) noexcept;
   int host_flags(uint32_t flags) const noexcept;
   uint32_t mode_for(uint32_t mode, uint32_t umask) const noexcept;
   Result<CreateOut> create_new(Request& request, const local::Directory& directory,
                                const CreateArgs& args) noexcept;
-  Result<CreateOut> create_existing(Request& request, const local::Directory& directory,
+  Result<CreateOut> create_existing(const local::Directory& directory,
                                     const CreateArgs& args) noexcept;
 
   Result<Unit> change(int fd, int size_fd, const fuse::SetattrIn& in,

@@ -74,6 +74,7 @@ void Call::text(std::string_view name) noexcept {
 }
 
 void Call::append(const void* from, size_t size) noexcept {
+  if (size == 0) return;  // `from` may be null
   DPFS_ASSERT(in_args_filled_ + size <= shape_.in_args);
   std::memcpy(in_args_ + in_args_filled_, from, size);
   in_args_filled_ += static_cast<uint32_t>(size);

@@ -14,6 +14,18 @@
 
 namespace dpfs::test {
 
+// A daemon with a sanitizer in it has a memory of its own: its size says nothing.
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define DPFS_SANITIZED 1
+#endif
+#endif
+#ifdef DPFS_SANITIZED
+inline constexpr bool kSanitized = true;
+#else
+inline constexpr bool kSanitized = false;
+#endif
+
 // A folder below /tmp that goes with its owner.
 class TemporaryFolder {
  public:

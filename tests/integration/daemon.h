@@ -14,7 +14,7 @@
 
 namespace dpfs::test {
 
-// A daemon with a sanitizer in it has a memory of its own: its size says nothing.
+// Sanitizers bring memory and threads of their own, so that size and CPU say nothing.
 #if defined(__has_feature)
 #if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
 #define DPFS_SANITIZED 1

@@ -25,9 +25,9 @@ std::array<Range, kRangesMax> ranges;  // read by the handler without a lock
 std::atomic<size_t> ranges_used{0};    // those behind were never used
 std::mutex ranges_mutex;               // of those that write
 
-void replace(uintptr_t start, size_t size) noexcept {
-  mmap(reinterpret_cast<void*>(start), size, PROT_READ | PROT_WRITE,
-       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
+bool replace(uintptr_t start, size_t size) noexcept {
+  return mmap(reinterpret_cast<void*>(start), size, PROT_READ | PROT_WRITE,
+              MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0) != MAP_FAILED;
 }
 
 // Async-signal-safe: loads, and mmap, which is a plain system call on Linux.
@@ -37,7 +37,7 @@ void on_bus_error(int signal, siginfo_t* info, void* /*context*/) {
   for (size_t i = 0; i < used; ++i) {
     const uintptr_t start = ranges[i].start.load(std::memory_order_acquire);
     const size_t size = ranges[i].size.load(std::memory_order_relaxed);
-    if (start != 0 && address - start < size) return replace(start, size);
+    if (start != 0 && address - start < size && replace(start, size)) return;
   }
   std::signal(signal, SIG_DFL);  // the instruction is run again, and ends us
 }

@@ -137,8 +137,8 @@ TEST(Relay, ManySlowCallsComeBackOneAtATime) {
       running.reactor.blocking([&] { return call.run(); });
       EXPECT_EQ(inside.fetch_add(1), 0);
       std::this_thread::yield();
-      if (++done == kCalls) all_done.set_value();
       EXPECT_EQ(inside.fetch_sub(1), 1);
+      if (++done == kCalls) all_done.set_value();
     });
     call.wait_until_entered();
   }

@@ -21,6 +21,11 @@
 namespace dpfs {
 
 inline std::atomic<uint64_t> allocations_counted{0};
+inline constinit thread_local uint64_t allocations_counted_here = 0;  // by the calling thread
+inline void count_allocation() noexcept {
+  allocations_counted.fetch_add(1, std::memory_order_relaxed);
+  ++allocations_counted_here;
+}
 // False under a sanitizer, which has a malloc of its own.
 inline constexpr bool kCountsAllocations = DPFS_COUNTS_ALLOCATIONS == 1;
 
@@ -35,19 +40,19 @@ void* __libc_realloc(void* memory, size_t bytes);       // NOLINT
 void* __libc_memalign(size_t alignment, size_t bytes);  // NOLINT
 
 void* malloc(size_t bytes) {
-  dpfs::allocations_counted.fetch_add(1, std::memory_order_relaxed);
+  dpfs::count_allocation();
   return __libc_malloc(bytes);
 }
 void* calloc(size_t count, size_t bytes) {
-  dpfs::allocations_counted.fetch_add(1, std::memory_order_relaxed);
+  dpfs::count_allocation();
   return __libc_calloc(count, bytes);
 }
 void* realloc(void* memory, size_t bytes) {
-  dpfs::allocations_counted.fetch_add(1, std::memory_order_relaxed);
+  dpfs::count_allocation();
   return __libc_realloc(memory, bytes);
 }
 void* aligned_alloc(size_t alignment, size_t bytes) {
-  dpfs::allocations_counted.fetch_add(1, std::memory_order_relaxed);
+  dpfs::count_allocation();
   return __libc_memalign(alignment, bytes);
 }
 }

@@ -22,12 +22,15 @@ class AttackedDaemon : public testing::Test {
   // What the attacked device serves: a folder of this machine.
   virtual std::string attacked_url() { return "local:" + (folder_ / "share"); }
 
+  virtual uint64_t descriptors_max() { return 0; }
+
   void SetUp() override {
     std::filesystem::create_directory(folder_ / "share");
     write_file(folder_ / "share/file", "the quick brown fox");
     write_file(folder_ / "config.toml",
                "poll_us = 0\n" + device("attacked", attacked_url()) + device("healthy", "null:"));
-    daemon_.emplace(std::vector<std::string>{"serve", "--config", folder_ / "config.toml"});
+    daemon_.emplace(Daemon::Options{.arguments = {"serve", "--config", folder_ / "config.toml"},
+                                    .descriptors_max = descriptors_max()});
     ASSERT_TRUE(daemon_->wait_until_ready()) << daemon_->log();
     healthy_.emplace(socket("healthy"), small());
     ASSERT_TRUE(healthy_->mount.init());

@@ -39,6 +39,8 @@ const sockaddr* generic(const sockaddr_un& address) {
   return reinterpret_cast<const sockaddr*>(&address);
 }
 
+Fd spare_descriptor() noexcept { return Fd(open("/dev/null", O_RDONLY | O_CLOEXEC)); }
+
 // Removes a socket that nobody listens on any more.
 void remove_stale(const std::string& path, const sockaddr_un& address) {
   struct stat status;
@@ -88,7 +90,11 @@ Fd adopt_listening(int number) {
 }
 
 Server::Server(Reactor& reactor, DeviceOptions options, FileSystem& fs, Fd listening)
-    : reactor_(reactor), options_(std::move(options)), fs_(fs), listening_(std::move(listening)) {}
+    : reactor_(reactor),
+      options_(std::move(options)),
+      fs_(fs),
+      listening_(std::move(listening)),
+      spare_(spare_descriptor()) {}
 
 Server::~Server() { DPFS_ASSERT(connection_ == nullptr); }
 
@@ -113,9 +119,11 @@ void Server::accept_next() noexcept {
   while (connection_ == nullptr && !closing_) {
     Fd socket(accept4(listening_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
     if (!socket) {
-      if (errno == EINTR || errno == ECONNABORTED) continue;
-      if (errno != EAGAIN)
-        log::error("{}: cannot accept a VMM: {}", options_.tag, describe(last_errno()));
+      const Errno why = last_errno();
+      if (why == Errno::intr || why == to_errno(ECONNABORTED)) continue;
+      if (why == Errno::mfile || why == Errno::nfile) return turn_away();
+      if (why != Errno::again && accept_log_.admit() >= 0)
+        log::error("{}: cannot accept a VMM: {}", options_.tag, describe(why));
       return;
     }
     log::info("{}: a VMM has connected", options_.tag);
@@ -123,6 +131,20 @@ void Server::accept_next() noexcept {
     connection_ =
         std::make_unique<Connection>(reactor_, owner, options_, fs_, counters_, std::move(socket));
     if (!connection_->open()) connection_->close();
+  }
+}
+
+// There is no descriptor for a VMM. Those that waited for one would wait for ever, because nothing
+// tells us when there is one again: they are sent away, and may come back.
+void Server::turn_away() noexcept {
+  bool accepted = true;
+  while (accepted && spare_) {
+    spare_.reset();
+    accepted = static_cast<bool>(Fd(accept4(listening_.get(), nullptr, nullptr, SOCK_CLOEXEC)));
+    spare_ = spare_descriptor();
+    if (accepted && accept_log_.admit() >= 0) {
+      log::error("{}: a VMM was sent away: this process has no descriptors left", options_.tag);
+    }
   }
 }
 

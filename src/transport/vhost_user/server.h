@@ -6,6 +6,8 @@
 #include <memory>
 #include <string>
 
+#include "base/fd.h"
+#include "base/log.h"
 #include "transport/vhost_user/connection.h"
 
 namespace dpfs::vhost_user {
@@ -35,11 +37,14 @@ class Server final : private Watch, private ConnectionOwner {
   void ready() noexcept override;
   void connection_closed() noexcept override;
   void accept_next() noexcept;
+  void turn_away() noexcept;
 
   Reactor& reactor_;
   DeviceOptions options_;
   FileSystem& fs_;
   Fd listening_;
+  Fd spare_;  // to be given up for accept() where the process has no other left
+  log::RateLimit accept_log_;
   SessionCounters counters_;
   std::unique_ptr<Connection> connection_;
   std::function<void()> closed_;

@@ -46,7 +46,7 @@ class Run {
     if ((start_bits & 2) != 0) features |= virtio::feature::kEventIdx;
     next_avail_ = (start_bits & 4) != 0 ? 65530 : 0;
     ring_.avail_idx() = next_avail_;
-    ring_.used_idx() = used_ = next_avail_;
+    ring_.used_idx() = used_ = published_ = next_avail_;
     DPFS_ASSERT(queue_.start(*ring_.memory, FakeRing::addresses(), kSize, features, next_avail_));
     while (!input_.empty()) step();
     give_back_all();

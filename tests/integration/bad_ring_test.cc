@@ -186,6 +186,20 @@ TEST_F(BadRing, BrokenQueueIsWholeAfterAReset) {
   EXPECT_TRUE(attacker().mount.getattr(1));
 }
 
+// As a guest's driver can: a reset is a stop and a start for the VMM.
+TEST_F(BadRing, QueueThatIsBrokenAHundredTimesIsNoHundredLinesOfLog) {
+  for (int i = 0; i < 100; ++i) {
+    queue().force(queue().size());
+    ASSERT_TRUE(eventually([this] { return queue().device_reports_error(); }));
+    uint64_t count;
+    ASSERT_EQ(read(queue().error_fd(), &count, sizeof count), 8);
+    ASSERT_TRUE(attacker().device.stop());
+    queue().used_idx().store(queue().avail_idx().load());
+    ASSERT_TRUE(attacker().device.start());
+  }
+  EXPECT_LT(daemon_->log().size(), 5'000u);
+}
+
 TEST_F(BadRing, RequestsInFlightOnABrokenQueueAreTheTenantsLoss) {
   for (int i = 0; i < 4; ++i) {
     driver::Call* call = attacker().client.take();

@@ -192,6 +192,14 @@ TEST_F(BadVmm, RefusalIsAHangUpWhereNobodyAsksForAnswers) {
   EXPECT_TRUE(logged_eventually("refused"));
 }
 
+TEST_F(BadVmm, ThousandRefusalsAreNoThousandLinesOfLog) {
+  VhostUserConnection vmm = acknowledged();
+  for (int i = 0; i < 1000; ++i) {
+    ASSERT_EQ(vmm.request(static_cast<Request>(200), {}).error(), Errno::inval);
+  }
+  EXPECT_LT(daemon_->log().size(), 20'000u);
+}
+
 TEST_F(BadVmm, ConfigurationBeyondItsEndIsRefused) {
   VhostUserConnection vmm = connect();
   std::array<std::byte, 64> bytes;

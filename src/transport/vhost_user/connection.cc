@@ -124,7 +124,7 @@ void Connection::ready() noexcept {
     handling_ = true;
     const Result<Unit> handled = handle(message_);
     handling_ = false;
-    if (!handled) {
+    if (!handled && refused_log_.admit() >= 0) {
       log::warn("{}: vhost-user message {} of {} bytes with {} descriptors refused: {}",
                 options_.tag, message_.header.request, message_.header.size, message_.fds.size(),
                 describe(handled.error()));

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/fd.h"
+#include "base/log.h"
 #include "fuse/filesystem.h"
 #include "fuse/session.h"
 #include "guest/guest_memory.h"
@@ -87,6 +88,7 @@ class Connection final : private Watch, private RingOwner {
   MemoryPin memory_;
   Fd backend_channel_;  // kept for the VMM's sake; nothing of ours speaks on it yet
   std::vector<std::unique_ptr<Vring>> rings_;
+  log::RateLimit refused_log_;
   uint64_t features_ = 0;
   uint64_t protocol_features_ = 0;
   uint64_t status_ = 0;

@@ -242,8 +242,11 @@ bool Vring::arm() noexcept {
 }
 
 void Vring::broken() noexcept {
-  log::warn("{}: queue {} is stopped until the tenant's driver resets it: {}", name_, number_,
-            SplitQueue::describe(queue_.fault()));
+  // A tenant can break and reset it as fast as it likes.
+  if (broken_log_.admit() >= 0) {
+    log::warn("{}: queue {} is stopped until the tenant's driver resets it: {}", name_, number_,
+              SplitQueue::describe(queue_.fault()));
+  }
   if (!error_) return;
   const uint64_t one = 1;
   [[maybe_unused]] const ssize_t told = write(error_.get(), &one, sizeof one);

@@ -100,6 +100,7 @@ class Vring final : public Poller, private Watch, private ReplySink {
   Fd kick_;
   Fd call_;
   Fd error_;
+  log::RateLimit broken_log_;
   bool enabled_ = false;
   bool stopping_ = false;
 

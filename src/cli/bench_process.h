@@ -10,9 +10,8 @@
 
 namespace dpfs::cli {
 
-// On-CPU time of all threads, in nanoseconds, from /proc/PID/task/*/schedstat: utime and stime are
-// too coarse. Threads that have ended are not in it. ESRCH where there is no such process (any
-// more).
+// On-CPU time in nanoseconds of all threads, ended ones included. ESRCH where there is no such
+// process (any more).
 Result<uint64_t> process_cpu_ns(pid_t pid) noexcept;
 
 // Resident memory in bytes.

@@ -29,6 +29,11 @@ constexpr uint64_t kLookEveryNs = 20'000;
 // Polling in vain for longer than this gives way to other threads of the processor at each turn:
 // the tenant that we wait for may be one of them. A yield to nobody takes some 300 ns.
 constexpr uint64_t kSpinAloneNs = 3'000;
+// One that takes this long was a yield to somebody. Then the processor is not ours to poll on: for
+// a while queues are left to notifications, since a thread that sleeps gets its turn sooner than
+// one that yields.
+constexpr uint64_t kCrowdedNs = 20'000;
+constexpr uint64_t kCrowdedForNs = 100'000'000;
 
 uint64_t clock_ns() noexcept {
   return static_cast<uint64_t>(
@@ -125,6 +130,7 @@ void Reactor::turn() noexcept {
     worked_ns_ = now_ns;
   } else if (!active_.empty() && now_ns - worked_ns_ > kSpinAloneNs) {
     sched_yield();
+    if (clock_ns() - now_ns > kCrowdedNs) crowded_until_ns_ = now_ns + kCrowdedForNs;
   }
   if (worked || !active_.empty() || !ready_.empty()) {
     if (now_ns - looked_ns_ < kLookEveryNs) return;
@@ -162,8 +168,8 @@ bool Reactor::poll_active(uint64_t now_ns) noexcept {
       poller.polling.last_work_ns = now_ns;
       continue;
     }
-    if (now_ns - poller.polling.last_work_ns < poller.polling.window_ns || !poller.linked())
-      continue;
+    const uint64_t window_ns = now_ns < crowded_until_ns_ ? 0 : poller.polling.window_ns;
+    if (now_ns - poller.polling.last_work_ns < window_ns || !poller.linked()) continue;
     if (poller.arm()) {
       poller.disarm();
       worked = true;

@@ -141,9 +141,10 @@ class Reactor final : private RelayedLoop {
   CompletionQueue ready_;
   List<Poller> active_;
   size_t active_count_ = 0;
-  std::vector<Watch*> gone_;  // unwatched while events of this wait() are being handed out
-  uint64_t worked_ns_ = 0;    // when a turn last found something to do
-  uint64_t looked_ns_ = 0;    // when wait() last looked
+  std::vector<Watch*> gone_;       // unwatched while events of this wait() are being handed out
+  uint64_t worked_ns_ = 0;         // when a turn last found something to do
+  uint64_t crowded_until_ns_ = 0;  // queues are not polled in vain until then
+  uint64_t looked_ns_ = 0;         // when wait() last looked
   std::atomic<bool> stopping_{false};
   std::atomic<bool> has_posted_{false};
   std::mutex posted_mutex_;

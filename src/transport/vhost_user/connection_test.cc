@@ -374,21 +374,23 @@ TEST_F(ConnectionTest, ResetOfARunningDeviceIsAnsweredOnce) {
   EXPECT_TRUE(vmm_.start_ring(1));
 }
 
-// All in one send: the daemon works through them without a stack that grows with their number.
-TEST_F(ConnectionTest, ManyStartsAndStopsInOneGoAreAnsweredInOrder) {
+// A hundred in one send: the daemon works through them without a stack that grows with their
+// number. (Many more answers than that, unread, and it would take the VMM for gone.)
+TEST_F(ConnectionTest, ManyStopsAndStartsInOneGoAreAnsweredInOrder) {
   ASSERT_TRUE(vmm_.bring_up());
-  constexpr uint32_t kTimes = 3000;
-  std::thread sender([&] {
-    for (uint32_t i = 0; i < kTimes; ++i) {
-      vmm_.send_raw(FakeVmm::message(Request::get_vring_base, FakeVmm::bytes_of(VringState{1, 0})) +
-                    FakeVmm::message(Request::set_vring_kick,
-                                     FakeVmm::bytes_of(uint64_t{1} | vring_fd::kNoFd)));
-    }
-  });
-  uint32_t answers = 0;
-  while (answers < kTimes && vmm_.receive()) ++answers;
-  sender.join();
-  EXPECT_EQ(answers, kTimes);
+  constexpr uint32_t kTimes = 100;
+  std::string messages;
+  for (uint32_t i = 0; i < kTimes; ++i) {
+    messages += FakeVmm::message(Request::get_vring_base, FakeVmm::bytes_of(VringState{1, 0}));
+    messages +=
+        FakeVmm::message(Request::set_vring_kick, FakeVmm::bytes_of(uint64_t{1} | vring_fd::kNoFd));
+  }
+  vmm_.send_raw(messages);
+  for (uint32_t i = 0; i < kTimes; ++i) {
+    const auto reply = vmm_.receive();
+    ASSERT_TRUE(reply) << i;
+    EXPECT_EQ(reply->header.request, static_cast<uint32_t>(Request::get_vring_base));
+  }
 }
 
 TEST_F(ConnectionTest, BaseWaitsForWhatIsInFlight) {

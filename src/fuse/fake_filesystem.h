@@ -6,7 +6,9 @@
 #include <array>
 #include <cstdint>
 #include <cstring>
+#include <functional>
 #include <string>
+#include <utility>
 
 #include "base/list.h"
 #include "fuse/dirent_writer.h"
@@ -37,11 +39,12 @@ class FakeFileSystem final : public FileSystem {
     }
   }
 
-  uint32_t calls = 0;         // of operations, FORGET included
-  uint32_t sessions = 0;      // begun
-  uint32_t ended = 0;         // and ended
-  uint64_t lookups_lost = 0;  // taken back by FORGET
-  std::string last_name;      // of LOOKUP, and what SYMLINK got as its target
+  std::function<void()> while_ending;  // what the reactor goes on with while end() is blocked
+  uint32_t calls = 0;                  // of operations, FORGET included
+  uint32_t sessions = 0;               // begun
+  uint32_t ended = 0;                  // and ended
+  uint64_t lookups_lost = 0;           // taken back by FORGET
+  std::string last_name;               // of LOOKUP, and what SYMLINK got as its target
   std::string last_target;
   Negotiated negotiated;
 
@@ -52,6 +55,7 @@ class FakeFileSystem final : public FileSystem {
   }
   void end() noexcept override {
     DPFS_ASSERT(sessions == ended + 1 && waiting_.empty());
+    if (const auto once = std::exchange(while_ending, nullptr)) once();
     ++ended;
     handles_.clear();
   }

@@ -39,7 +39,8 @@ class FileSystem {
   virtual void begin(Negotiated& negotiated) {
     negotiated.flags &= ~fuse::init_flag::kHandleKillprivV2;
   }
-  // The session is over: forget all nodes, close all handles. No operation is in flight.
+  // The session is over: forget all nodes, close all handles. No operation is in flight, and none
+  // comes before it returns, also where it lets the reactor go on meanwhile.
   virtual void end() noexcept {}
 
 #define DPFS_OP(name, Args, Out, effect) \

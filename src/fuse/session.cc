@@ -212,6 +212,7 @@ void Session::init(Request& request, Reply reply) noexcept {
   }
   if (state_ == State::begun) {  // a reboot without DESTROY
     DPFS_ASSERT(in_flight_ == 0);
+    state_ = State::ending;  // other requests may come before end() returns
     fs_.end();
     state_ = State::fresh;
   }

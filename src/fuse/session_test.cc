@@ -339,6 +339,23 @@ TEST_F(BegunSession, TruncatedBatchForgetIsTakenBack) {
   EXPECT_EQ(fs_.calls, 0u);
 }
 
+// A file system's end() may let the reactor go on, as when closing a file takes long.
+TEST_F(BegunSession, NothingReachesAFileSystemThatIsEnding) {
+  Errno during_reboot = Errno::none;
+  Errno second_init = Errno::none;
+  fs_.while_ending = [&] {
+    during_reboot = getattr();
+    second_init = init(linux_init());
+  };
+  session_.queues_stopped();
+  EXPECT_EQ(init(linux_init()), Errno::none);
+  EXPECT_EQ(during_reboot, Errno::io);
+  EXPECT_EQ(second_init, Errno::inval);
+  EXPECT_EQ(fs_.calls, 0u);
+  EXPECT_EQ(fs_.sessions, 2u);
+  EXPECT_EQ(getattr(), Errno::none);
+}
+
 // ---- The end ------------------------------------------------------------------------------------
 
 TEST_F(BegunSession, DestroyEndsTheSession) {

@@ -152,6 +152,61 @@ TEST_F(SlowBelow, VmmThatGoesWithARequestInFlightIsFollowedByTheNext) {
   EXPECT_TRUE(attacker().mount.getattr(1));
 }
 
+class SlowClosing : public SlowBelow {
+ protected:
+  // The attacker has gone, and closing its file waits below.
+  void leave_a_file_that_closes_slowly() {
+    open("fast");
+    slow_->hold_closing();
+    attacker_->device.connection().close();
+    attacker_.reset();
+    ASSERT_TRUE(eventually([this] { return slow_->waiting() > 0; }));
+  }
+};
+
+TEST_F(SlowClosing, NextVmmWaitsUntilTheSessionBeforeHasEnded) {
+  leave_a_file_that_closes_slowly();
+  driver::VhostUserConnection next = connect();
+  next.reply_timeout_ms = 100;
+  EXPECT_EQ(next.get(vhost_user::Request::get_features).error(), Errno::timedout);
+  EXPECT_TRUE(healthy_->mount.getattr(1));
+  slow_->release();
+  next.close();
+  EXPECT_TRUE(attacker().mount.lookup({1, "fast"}));
+}
+
+TEST_F(SlowClosing, SigtermWaitsUntilTheSessionHasEnded) {
+  leave_a_file_that_closes_slowly();
+  daemon_->signal(SIGTERM);
+  EXPECT_TRUE(logged_eventually("ending: SIGTERM"));
+  EXPECT_TRUE(healthy_->device.connection().peer_has_closed() ||
+              eventually([this] { return healthy_->device.connection().peer_has_closed(); }));
+  slow_->release();
+  EXPECT_EQ(daemon_->wait(), 0) << daemon_->log();
+  healthy_.reset();
+}
+
+TEST_F(SlowClosing, RequestsOfARebootThatIsUnderWayAreRefused) {
+  open("fast");
+  slow_->hold_closing();
+  ASSERT_TRUE(attacker().device.stop());
+  ASSERT_TRUE(attacker().device.start());
+  Call* init = attacker().client.take();
+  init->prepare(fuse::Opcode::init, 0,
+                {.in_args = sizeof(fuse::InitIn), .out_args = sizeof(fuse::InitOut)});
+  init->argument(driver::Client::linux_init());
+  ASSERT_TRUE(attacker().client.submit(*init));
+  ASSERT_TRUE(eventually([this] { return slow_->waiting() > 0; }));
+  EXPECT_EQ(attacker().mount.getattr(1).error(), Errno::io);
+  slow_->release();
+  while (init->in_flight()) {
+    ASSERT_TRUE(attacker().client.wait());
+  }
+  EXPECT_EQ(init->error(), Errno::none);
+  attacker().client.give(*init);
+  EXPECT_TRUE(attacker().mount.getattr(1));
+}
+
 TEST_F(SlowBelow, SigtermAnswersWhatIsInFlight) {
   Call* call = start_slow_read(open("slow"));
   daemon_->signal(SIGTERM);

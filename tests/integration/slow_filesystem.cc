@@ -63,6 +63,11 @@ size_t SlowFileSystem::waiting() {
   return waiting_.size();
 }
 
+void SlowFileSystem::hold_closing() {
+  const std::lock_guard lock(mutex_);
+  closing_waits_ = true;
+}
+
 void SlowFileSystem::release() {
   const std::lock_guard lock(mutex_);
   released_ = true;
@@ -84,11 +89,12 @@ void SlowFileSystem::serve() {
 
 void SlowFileSystem::answer(const fuse::InHeader& header, const char* args) {
   using fuse::Opcode;
-  const auto wait_or_finish = [&](bool is_read) {
-    const std::lock_guard lock(mutex_);
-    if (released_) return finish({header.unique, is_read});
-    waiting_.push_back({header.unique, is_read});
+  const auto wait_or_finish = [&](bool waits) {
+    const Waiting request{header.unique, static_cast<Opcode>(header.opcode)};
+    if (released_ || !waits) return finish(request);
+    waiting_.push_back(request);
   };
+  const std::lock_guard lock(mutex_);
   switch (static_cast<Opcode>(header.opcode)) {
     case Opcode::init: {
       fuse::InitOut out{};
@@ -100,7 +106,7 @@ void SlowFileSystem::answer(const fuse::InHeader& header, const char* args) {
     }
     case Opcode::lookup: {
       const std::string_view name(args);
-      if (name == "stuck") return wait_or_finish(false);
+      if (name == "stuck") return wait_or_finish(true);
       const uint64_t node = name == "slow" ? kSlow : name == "fast" ? kFast : 0;
       if (node == 0) return reply(header.unique, ENOENT);
       fuse::EntryOut out{};
@@ -122,17 +128,17 @@ void SlowFileSystem::answer(const fuse::InHeader& header, const char* args) {
       return reply(header.unique, 0, &out, sizeof out);
     }
     case Opcode::read:
-      if (header.nodeid == kSlow) return wait_or_finish(true);
-      return finish({header.unique, true});
+      return wait_or_finish(header.nodeid == kSlow);
     case Opcode::statfs: {
       fuse::StatfsOut out{};
       out.st.bsize = out.st.frsize = 4096;
       out.st.namelen = 255;
       return reply(header.unique, 0, &out, sizeof out);
     }
+    case Opcode::flush:
+      return wait_or_finish(closing_waits_);
     case Opcode::release:
     case Opcode::releasedir:
-    case Opcode::flush:
       return reply(header.unique, 0);
     case Opcode::forget:
     case Opcode::batch_forget:
@@ -144,7 +150,8 @@ void SlowFileSystem::answer(const fuse::InHeader& header, const char* args) {
 }
 
 void SlowFileSystem::finish(const Waiting& request) {
-  if (!request.is_read) return reply(request.unique, ENOENT);
+  if (request.opcode == fuse::Opcode::lookup) return reply(request.unique, ENOENT);
+  if (request.opcode == fuse::Opcode::flush) return reply(request.unique, 0);
   std::array<char, kFileBytes> bytes;
   bytes.fill(kByte);
   reply(request.unique, 0, bytes.data(), bytes.size());

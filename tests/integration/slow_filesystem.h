@@ -29,6 +29,8 @@ class SlowFileSystem {
   ~SlowFileSystem();  // what still waits gets an error
 
   size_t waiting();
+  // From now on closing a file waits for release() too.
+  void hold_closing();
   // Answers all that wait now, and all that come later at once.
   void release();
 
@@ -38,7 +40,7 @@ class SlowFileSystem {
  private:
   struct Waiting {
     uint64_t unique;
-    bool is_read;
+    fuse::Opcode opcode;
   };
 
   void serve();
@@ -51,6 +53,7 @@ class SlowFileSystem {
   std::thread thread_;
   std::mutex mutex_;  // of what follows
   std::vector<Waiting> waiting_;
+  bool closing_waits_ = false;
   bool released_ = false;
 };
 

@@ -96,7 +96,7 @@ Server::Server(Reactor& reactor, DeviceOptions options, FileSystem& fs, Fd liste
       listening_(std::move(listening)),
       spare_(spare_descriptor()) {}
 
-Server::~Server() { DPFS_ASSERT(connection_ == nullptr); }
+Server::~Server() { DPFS_ASSERT(!taken_); }
 
 bool Server::open() noexcept {
   if (!reactor_.watch(listening_.get(), *this)) return false;
@@ -108,15 +108,15 @@ void Server::close(std::function<void()> closed) noexcept {
   closing_ = true;
   closed_ = std::move(closed);
   reactor_.unwatch(listening_.get(), *this);
-  if (connection_ == nullptr) return closed_();
-  connection_->close();
+  if (!taken_) return closed_();
+  if (connection_ != nullptr) connection_->close();
 }
 
 void Server::ready() noexcept { accept_next(); }
 
 // A second VMM waits in the socket's backlog until the first has gone.
 void Server::accept_next() noexcept {
-  while (connection_ == nullptr && !closing_) {
+  while (!taken_ && !closing_) {
     Fd socket(accept4(listening_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
     if (!socket) {
       const Errno why = last_errno();
@@ -126,6 +126,7 @@ void Server::accept_next() noexcept {
         log::error("{}: cannot accept a VMM: {}", options_.tag, describe(why));
       return;
     }
+    taken_ = true;
     log::info("{}: a VMM has connected", options_.tag);
     ConnectionOwner& owner = *this;
     connection_ =
@@ -153,6 +154,7 @@ void Server::connection_closed() noexcept {
   reactor_.post([this] {
     log::info("{}: the VMM has gone", options_.tag);
     connection_.reset();
+    taken_ = false;
     if (closing_) return closed_();
     accept_next();
   });

@@ -47,6 +47,9 @@ class Server final : private Watch, private ConnectionOwner {
   log::RateLimit accept_log_;
   SessionCounters counters_;
   std::unique_ptr<Connection> connection_;
+  // From accept() until the connection is destroyed. Destroying ends its session, which may let the
+  // reactor go on meanwhile: the device is still taken then, though connection_ is null already.
+  bool taken_ = false;
   std::function<void()> closed_;
   bool closing_ = false;
 };

@@ -39,12 +39,13 @@ class FakeFileSystem final : public FileSystem {
     }
   }
 
-  std::function<void()> while_ending;  // what the reactor goes on with while end() is blocked
-  uint32_t calls = 0;                  // of operations, FORGET included
-  uint32_t sessions = 0;               // begun
-  uint32_t ended = 0;                  // and ended
-  uint64_t lookups_lost = 0;           // taken back by FORGET
-  std::string last_name;               // of LOOKUP, and what SYMLINK got as its target
+  std::function<void()> while_ending;      // what the reactor goes on with while end() is blocked
+  std::function<void()> while_forgetting;  // and forget()
+  uint32_t calls = 0;                      // of operations, FORGET included
+  uint32_t sessions = 0;                   // begun
+  uint32_t ended = 0;                      // and ended
+  uint64_t lookups_lost = 0;               // taken back by FORGET
+  std::string last_name;                   // of LOOKUP, and what SYMLINK got as its target
   std::string last_target;
   Negotiated negotiated;
 
@@ -112,6 +113,7 @@ class FakeFileSystem final : public FileSystem {
       if (args.name.view() != kFileName) return Errno::noent;
       return entry();
     } else if constexpr (std::is_same_v<Args, ForgetArgs>) {
+      if (const auto once = std::exchange(while_forgetting, nullptr)) once();
       lookups_lost += args.lookups;
       return Unit{};
     } else if constexpr (std::is_same_v<Args, GetattrArgs>) {

@@ -275,6 +275,7 @@ void Session::destroy(Reply reply) noexcept {
 }
 
 void Session::batch_forget(Request& request, Reply reply) noexcept {
+  ++in_flight_;  // forget() may let the reactor go on meanwhile
   const Result<fuse::BatchForgetIn> in = request.in.load<fuse::BatchForgetIn>();
   // What is there is forgotten, also when the count promises more: the tenant has nobody to tell an
   // error to.
@@ -285,6 +286,7 @@ void Session::batch_forget(Request& request, Reply reply) noexcept {
     DPFS_ASSERT(op.ready());
   }
   reply.none();
+  request_done();
 }
 
 }  // namespace dpfs

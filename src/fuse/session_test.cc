@@ -356,6 +356,21 @@ TEST_F(BegunSession, NothingReachesAFileSystemThatIsEnding) {
   EXPECT_EQ(getattr(), Errno::none);
 }
 
+TEST_F(BegunSession, DestroyWaitsForABatchOfForgets) {
+  FakeMessage destroy(Opcode::destroy);
+  fs_.while_forgetting = [&] {
+    serve(destroy);
+    EXPECT_EQ(fs_.ended, 0u);
+  };
+  FakeMessage message(Opcode::batch_forget, bytes_of(fuse::BatchForgetIn{2, 0}) +
+                                                bytes_of(fuse::ForgetOne{2, 3}) +
+                                                bytes_of(fuse::ForgetOne{3, 4}));
+  serve(message);
+  EXPECT_EQ(fs_.lookups_lost, 7u);
+  EXPECT_EQ(fs_.ended, 1u);
+  EXPECT_EQ(destroy.error(), Errno::none);
+}
+
 // ---- The end ------------------------------------------------------------------------------------
 
 TEST_F(BegunSession, DestroyEndsTheSession) {

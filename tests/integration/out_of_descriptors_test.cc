@@ -2,6 +2,8 @@
 // A tenant that opens all the files that it can: others go on, and who cannot be served is told.
 #include <fcntl.h>
 
+#include <stdexcept>
+
 #include "tests/integration/attacked_daemon.h"
 
 namespace dpfs::test {
@@ -33,14 +35,24 @@ TEST_F(OutOfDescriptors, TenantThatOpensAllItCanIsRefusedAndOthersGoOn) {
 TEST_F(OutOfDescriptors, VmmThatCannotBeServedIsSentAwayAndMayComeBack) {
   open_all();
   healthy_.reset();
-  // The other device's descriptors are free again: use them up too.
-  open_all();
+  // The other device's descriptors are free soon: use them up too.
+  EXPECT_TRUE(eventually([this] {
+    open_all();
+    return daemon_->descriptors() == descriptors_max();
+  }));
   const driver::VhostUserConnection waiting =
       driver::VhostUserConnection::connect(socket("healthy"));
   EXPECT_TRUE(eventually([&] { return waiting.peer_has_closed(); }));
   EXPECT_TRUE(logged_eventually("healthy: a VMM was sent away"));
   attacker_.reset();
-  healthy_.emplace(socket("healthy"), small());
+  EXPECT_TRUE(eventually([this] {
+    try {
+      healthy_.emplace(socket("healthy"), small());
+    } catch (const std::runtime_error&) {
+      return false;  // the attacker's files are not all closed yet
+    }
+    return true;
+  }));
   EXPECT_TRUE(healthy_->mount.init());
 }
 

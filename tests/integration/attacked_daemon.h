@@ -45,7 +45,7 @@ class AttackedDaemon : public testing::Test {
   void TearDown() override {
     if (!daemon_ || !healthy_) return;
     attacker_.reset();
-    EXPECT_TRUE(daemon_->running()) << daemon_->log();
+    ASSERT_TRUE(daemon_->running()) << daemon_->log();
     EXPECT_TRUE(healthy_->mount.getattr(1)) << "the other device";
     {
       driver::Tenant next(socket("attacked"), small());

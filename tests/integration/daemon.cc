@@ -34,6 +34,7 @@ std::string read_all(const std::string& path) {
 }
 
 [[noreturn]] void run_program(const Daemon::Options& options, const std::string& log_path) {
+  prctl(PR_SET_PDEATHSIG, SIGKILL);  // a test that crashes leaves no daemon behind
   const int log = open(log_path.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0600);
   dup2(log, STDERR_FILENO);
   dup2(log, STDOUT_FILENO);

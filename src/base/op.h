@@ -51,15 +51,17 @@ class [[nodiscard]] Op {
   Op(Errno why) noexcept : value_(why) {}
   Op(Op&& other) noexcept : frame_(std::exchange(other.frame_, nullptr)), value_(other.value_) {}
   Op& operator=(Op&&) = delete;
-  ~Op() {
-    if (!frame_) return;
-    DPFS_ASSERT(frame_.done());
-    frame_.destroy();
-  }
+  ~Op() { drop(); }
 
   bool ready() const noexcept { return !frame_ || frame_.done(); }
   // Only when ready.
   Result<T> take() const noexcept { return frame_ ? frame_.promise().value : value_; }
+  // Only when ready: frees the frame and what it still holds now, not when this dies.
+  void drop() noexcept {
+    if (!frame_) return;
+    DPFS_ASSERT(frame_.done());
+    std::exchange(frame_, nullptr).destroy();
+  }
 
   bool await_ready() const noexcept { return ready(); }
   void await_suspend(std::coroutine_handle<> waiter) noexcept { frame_.promise().waiter = waiter; }

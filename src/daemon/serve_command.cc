@@ -55,9 +55,10 @@ log::Level level_of(const std::string& name) {
 sigset_t block_signals() {
   sigset_t signals;
   sigemptyset(&signals);
-  for (const int signal : {SIGTERM, SIGINT, SIGUSR1}) sigaddset(&signals, signal);
+  for (const int signal : {SIGTERM, SIGINT, SIGHUP, SIGUSR1}) sigaddset(&signals, signal);
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGXFSZ, SIG_IGN);  // a write beyond RLIMIT_FSIZE is that tenant's EFBIG
   return signals;
 }
 
@@ -75,7 +76,7 @@ void wait_for_end(Service& service, const sigset_t& signals) {
     int signal = 0;
     if (sigwait(&signals, &signal) != 0) continue;
     if (signal != SIGUSR1) {
-      log::info("ending: {}", signal == SIGTERM ? "SIGTERM" : "SIGINT");
+      log::info("ending: SIG{}", sigabbrev_np(signal));
       return;
     }
     service.log_counters();
@@ -104,6 +105,7 @@ int serve(const ServeConfig& config, const Backends& backends) {
   service.log_counters();
   if (!service.stop(kStopPatience)) {
     log::error("giving up after {} s", kStopPatience.count());
+    service.remove_sockets();
     _exit(1);
   }
   log::info("ended");

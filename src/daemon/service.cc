@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <chrono>
 #include <future>
+#include <optional>
 #include <stdexcept>
 
 #include "base/log.h"
@@ -33,12 +34,24 @@ Fd listen_for(const DeviceConfig& device) {
                                : vhost_user::listen_at(device.socket);
 }
 
-// Runs `task` on `reactor` and waits for it.
+// How long a reactor may take to answer a question. It is never busy for so long: one that is
+// hangs.
+constexpr std::chrono::seconds kAnswerPatience{2};
+// Threads of a reactor: what each device may need when its file system hangs, and some that are
+// never among them.
+constexpr uint32_t kThreadsPerDevice = vhost_user::Vring::kServingMax + 8;
+constexpr uint32_t kThreadsSpare = 8;
+constexpr uint32_t kThreadsMax = 4096;
+
+// Runs `task` on `reactor` and waits for its answer; nothing when it does not come.
 template <class F>
-auto call_on(Reactor& reactor, F task) {
-  std::promise<decltype(task())> result;
-  reactor.post([&] { result.set_value(task()); });
-  return result.get_future().get();
+auto call_on(Reactor& reactor, F task) -> std::optional<decltype(task())> {
+  // Shared: a reactor that hangs may come to it after we have given up.
+  auto result = std::make_shared<std::promise<decltype(task())>>();
+  auto answer = result->get_future();
+  reactor.post([result, task] { result->set_value(task()); });
+  if (answer.wait_for(kAnswerPatience) != std::future_status::ready) return std::nullopt;
+  return answer.get();
 }
 
 }  // namespace
@@ -50,6 +63,9 @@ Service::Service(const ServeConfig& config, const Backends& backends) {
     Reactor::Options options;
     options.poll_ns_max = uint64_t{config.poll_us} * 1000;
     options.io_uring = config.io_uring;
+    const size_t devices = (config.devices.size() + reactors - 1) / reactors;
+    options.threads_max = static_cast<uint32_t>(
+        std::min<size_t>(devices * kThreadsPerDevice + kThreadsSpare, kThreadsMax));
     if (config.pin) options.cpu = processors[i % processors.size()];
     lanes_.push_back({std::make_unique<Reactor>(options), {}});
   }
@@ -66,7 +82,9 @@ Service::Service(const ServeConfig& config, const Backends& backends) {
           std::make_unique<vhost_user::Server>(*lane.reactor, options, *fs, listen_for(device));
       devices_.push_back({&lane, std::move(fs), std::move(server), device.socket});
     } catch (const std::exception& error) {
-      throw std::runtime_error(fmt::format("device '{}': {}", device.tag, error.what()));
+      remove_sockets();
+      throw std::runtime_error(
+          fmt::format("{}device '{}': {}", device.url_place, device.tag, error.what()));
     }
     log::info(
         "{}: serving {} at {}", device.tag, device.url,
@@ -75,6 +93,15 @@ Service::Service(const ServeConfig& config, const Backends& backends) {
 }
 
 Service::~Service() {
+  for (Lane& lane : lanes_) {
+    if (!lane.thread.joinable()) continue;  // ended by stop(), or never started
+    lane.reactor->stop();
+    lane.thread.join();
+  }
+  remove_sockets();
+}
+
+void Service::remove_sockets() noexcept {
   for (const Device& device : devices_) {
     if (!device.socket.empty()) unlink(device.socket.c_str());
   }
@@ -83,8 +110,9 @@ Service::~Service() {
 void Service::start() {
   for (Lane& lane : lanes_) lane.thread = std::thread([&lane] { lane.reactor->run(); });
   for (const Device& device : devices_) {
-    const bool open = call_on(*device.lane->reactor, [&device] { return device.server->open(); });
-    if (!open) throw std::runtime_error("cannot watch a listening socket");
+    const std::optional<bool> open =
+        call_on(*device.lane->reactor, [&device] { return device.server->open(); });
+    if (!open || !*open) throw std::runtime_error("cannot watch a listening socket");
   }
   log::info("ready: {} device(s) on {} reactor(s), file I/O by {}", devices_.size(), lanes_.size(),
             lanes_.front().reactor->engine_name());
@@ -115,8 +143,13 @@ bool Service::stop(std::chrono::seconds patience) {
 
 void Service::log_counters() {
   for (const Device& device : devices_) {
-    const SessionCounters counters =
+    const std::optional<SessionCounters> answer =
         call_on(*device.lane->reactor, [&device] { return device.server->counters(); });
+    if (!answer) {
+      log::warn("{}: its reactor does not answer", device.server->options().tag);
+      continue;
+    }
+    const SessionCounters& counters = *answer;
     for (uint32_t opcode = 0; opcode < SessionCounters::kOpcodes; ++opcode) {
       const OpCounters& counter = counters.of(opcode);
       if (counter.requests == 0) continue;

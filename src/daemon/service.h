@@ -27,6 +27,8 @@ class Service {
   // Takes no more requests, answers those in flight, ends the threads. False when some did not end
   // within `patience` (a call below that hangs): then the process can only be left by _exit.
   bool stop(std::chrono::seconds patience);
+  // For a process that ends without this object's end.
+  void remove_sockets() noexcept;
   // A line for each device and operation that has had requests, to the log.
   void log_counters();
 

@@ -11,8 +11,9 @@ namespace {
 
 using namespace fuse;  // NOLINT(google-build-using-namespace): the wire structs, in this file alone
 
-constexpr size_t kNameMax = 255;     // NAME_MAX
-constexpr size_t kTargetMax = 4095;  // PATH_MAX without its NUL
+constexpr size_t kNameMax = 255;                              // NAME_MAX
+constexpr size_t kMessageBytesMax = (1u << 20) + (1u << 16);  // a WRITE of 1 MiB, and its head
+constexpr size_t kTargetMax = 4095;                           // PATH_MAX without its NUL
 // A file offset is signed in Linux, and system calls give -1 a meaning of its own.
 constexpr uint64_t kOffsetMax = std::numeric_limits<int64_t>::max();
 constexpr uint32_t kXattrBytesMax = 65536;    // XATTR_SIZE_MAX and XATTR_LIST_MAX
@@ -76,7 +77,9 @@ Result<Unit> decode_header(Request& request) noexcept {
   }
   request.header = *header;
   const size_t extensions = size_t{header->total_extlen} * 8;
-  if (header->len > sent || header->len < sizeof(InHeader) + extensions) return Errno::inval;
+  if (header->len > sent || header->len > kMessageBytesMax ||
+      header->len < sizeof(InHeader) + extensions)
+    return Errno::inval;
   // No feature that comes with extensions is agreed on yet.
   request.in = request.in.first(header->len - sizeof(InHeader) - extensions);
   return Unit{};

@@ -130,16 +130,21 @@ void Session::answer(Request& request, Reply reply, Op<Out> op, bool says_size) 
     answer_later(request, std::move(reply), std::move(op), says_size);
     return;
   }
-  finish(request, reply, op.take(), says_size);
+  const Result<Out> result = op.take();
+  op.drop();
+  finish(request, reply, result, says_size);
 }
 
 template <class Out>
 Detached Session::answer_later(Request& request, Reply reply, Op<Out> op, bool says_size) noexcept {
   const Result<Out> result = co_await op;
+  op.drop();
   finish(request, reply, result, says_size);
 }
 
-// Everything about the request is noted before it is answered: then its slot is somebody else's.
+// The operation's frame, with what it holds of the file system, is gone by now: this may end the
+// session. Everything about the request is noted before it is answered: then its slot is somebody
+// else's.
 template <class Out>
 void Session::finish(Request& request, Reply& reply, Result<Out> result, bool says_size) noexcept {
   const auto opcode = static_cast<Opcode>(request.header.opcode);

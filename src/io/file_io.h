@@ -28,7 +28,8 @@ class IoEngine {
 
   // Takes `io`; it may lie in a batch until flush().
   virtual void submit(FileIo& io) noexcept = 0;
-  virtual void flush() noexcept = 0;
+  // True when the kernel would not take all of it now: call again soon.
+  virtual bool flush() noexcept = 0;
   // Moves what is finished to `done`.
   virtual void reap(CompletionQueue& done) noexcept = 0;
   // Readable when there is something to reap.

@@ -124,7 +124,7 @@ void Reactor::turn() noexcept {
   const uint64_t changes = relay_.changes();
   const bool worked = poll_active(now_ns);
   if (relay_.changes() != changes) return;
-  engine_->flush();
+  const bool unsent = engine_->flush();
 
   if (worked || !ready_.empty()) {
     worked_ns_ = now_ns;
@@ -139,7 +139,7 @@ void Reactor::turn() noexcept {
   }
   if (has_posted_.load(std::memory_order_acquire)) return;
   if (stopping_.load(std::memory_order_acquire) && drained()) return;
-  wait(-1);
+  wait(unsent ? 1 : -1);
 }
 
 // False when the lead was lost meanwhile.

@@ -67,7 +67,7 @@ class ThreadEngine final : public IoEngine {
     if (idle_ < todo_.size() && threads_.size() < kThreadsMax) add_thread();
     signal_.notify_one();
   }
-  void flush() noexcept override {}
+  bool flush() noexcept override { return false; }
 
   void reap(CompletionQueue& done) noexcept override {
     if (in_flight_ == 0) return;

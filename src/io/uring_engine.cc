@@ -13,6 +13,9 @@ namespace {
 
 // More may be in flight: the kernel takes a batch at each submit.
 constexpr unsigned kEntries = 256;
+// Operations that wait below at once, of all devices of a reactor. Workers are made when they are
+// needed.
+constexpr unsigned kWorkersMax = 4096;
 
 class UringEngine final : public IoEngine {
  public:
@@ -20,7 +23,12 @@ class UringEngine final : public IoEngine {
   bool open() noexcept {
     const int status = io_uring_queue_init(kEntries, &ring_, 0);
     if (status < 0) errno = -status;
-    return opened_ = status == 0;
+    opened_ = status == 0;
+    // By default a few for each processor: one device whose file system hangs would take them all.
+    // A refusal (an old kernel) leaves that default.
+    unsigned workers[] = {kWorkersMax, kWorkersMax};
+    if (opened_) io_uring_register_iowq_max_workers(&ring_, workers);
+    return opened_;
   }
   ~UringEngine() override {
     DPFS_ASSERT(in_flight_ == 0);
@@ -32,14 +40,14 @@ class UringEngine final : public IoEngine {
     if (!waiting_.empty() || !prepare(io)) waiting_.push(io);
   }
 
-  void flush() noexcept override {
+  bool flush() noexcept override {
     prepare_waiting();
     do {
-      if (io_uring_sq_ready(&ring_) == 0) return;
-      // EBUSY and EAGAIN: the kernel has no room now. The entries stay, and so do we: the next turn
-      // tries again.
-      if (io_uring_submit(&ring_) < 0) return;
+      if (io_uring_sq_ready(&ring_) == 0) return false;
+      // EBUSY and EAGAIN: the kernel has no room now. The entries stay.
+      if (io_uring_submit(&ring_) < 0) return true;
     } while (prepare_waiting());
+    return false;
   }
 
   void reap(CompletionQueue& done) noexcept override {
@@ -88,6 +96,10 @@ class UringEngine final : public IoEngine {
         io_uring_prep_fsync(entry, io.fd, IORING_FSYNC_DATASYNC);
         break;
     }
+    // To the kernel's workers at once: what would have to be completed by the thread that submitted
+    // it would wait for as long as that thread is blocked in a call for another device
+    // (io/relay.h).
+    io_uring_sqe_set_flags(entry, IOSQE_ASYNC);
     io_uring_sqe_set_data(entry, &io);
     return true;
   }

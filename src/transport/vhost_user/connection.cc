@@ -24,6 +24,12 @@ constexpr uint64_t kProtocolFeatures =
 // As many as QEMU uses at most with vhost-user (VHOST_USER_MAX_RAM_SLOTS on x86).
 constexpr uint64_t kMemorySlots = 512;
 
+// Pieces of one message. Linux uses at most the queue's size; a buffer that crosses memory regions
+// has some more.
+constexpr uint32_t kPartsMin = 320;  // 1 MiB by pages, and headers
+constexpr uint32_t kPartsMax = 1024;
+constexpr uint32_t kPartsSpare = 64;
+
 GuestRegion::Place place_of(const MemoryRegion& region) noexcept {
   return {.guest = GuestAddress{region.guest_phys_addr},
           .user = UserAddress{region.user_addr},
@@ -43,7 +49,8 @@ Result<Unit> map_into(GuestMemory::Regions& regions, const GuestRegion::Place& p
 
 Connection::Connection(Reactor& reactor, ConnectionOwner& owner, const DeviceOptions& options,
                        FileSystem& fs, SessionCounters& counters, Fd socket)
-    : reactor_(reactor),
+    : RingOwner(std::clamp<uint32_t>(options.queue_size_max, kPartsMin, kPartsMax) + kPartsSpare),
+      reactor_(reactor),
       owner_(owner),
       options_(options),
       session_(fs, options.tag, options.session, counters),

@@ -18,13 +18,15 @@ constexpr uint32_t kBatch = 32;
 // Replies that are published together. More would keep the tenant from going on while we work;
 // fewer would bounce the ring's cache lines, and interrupt more often.
 constexpr uint32_t kPublishBatch = 8;
-// Requests in flight on one ring; what is available beyond that waits in the ring.
-constexpr uint32_t kSlotsMax = 1024;
-// Pieces of one message. Linux uses at most the queue's size. A buffer that crosses memory regions
-// has some more.
-constexpr uint32_t kPartsMin = 320;  // 1 MiB by pages, and headers
-constexpr uint32_t kPartsMax = 1024;
-constexpr uint32_t kPartsSpare = 64;
+// A request counts as one more for so many bytes of its buffers: big ones must not keep other
+// queues waiting.
+constexpr size_t kBatchBytes = 32 * 1024;
+// Requests of the hiprio queue that may be inside the file system's calls beyond kServingMax: what
+// belongs there (FORGET) hardly blocks, and what else a tenant puts there holds up its own device
+// only.
+constexpr uint32_t kServingHiprio = 4;
+// Slots that only the hiprio queue takes: it is served whatever the others have in flight.
+constexpr uint32_t kSlotsHiprio = 8;
 
 // A VMM that gave us something else than an eventfd (a full pipe) must not be able to make us wait.
 void make_nonblocking(const Fd& fd) noexcept {
@@ -32,65 +34,6 @@ void make_nonblocking(const Fd& fd) noexcept {
 }
 
 }  // namespace
-
-// Room for one request in flight.
-struct Vring::Slot : dpfs::Request {
-  uint16_t head = 0;
-  uint32_t next_free = 0;
-  MemoryPin memory;
-};
-
-// All slots of a ring and their iovecs. Last in, first out, so that few of them are ever touched:
-// memory that is not touched costs nothing.
-class Vring::Slots {
- public:
-  Slots(uint32_t count, uint32_t parts_each)
-      : slots_(std::make_unique_for_overwrite<Storage[]>(count)),
-        parts_(std::make_unique_for_overwrite<iovec[]>(size_t{count} * parts_each)),
-        parts_each_(parts_each),
-        count_(count) {}
-  Slots(const Slots&) = delete;
-  Slots& operator=(const Slots&) = delete;
-  ~Slots() {
-    for (uint32_t i = 0; i < made_; ++i) slot(i).~Slot();
-  }
-
-  Slot* take() {
-    if (first_free_ != kNone) {
-      Slot& taken = slot(first_free_);
-      first_free_ = taken.next_free;
-      return &taken;
-    }
-    if (made_ == count_) return nullptr;
-    return new (&slots_[made_++]) Slot;
-  }
-  void give(Slot& slot) noexcept {
-    slot.next_free = first_free_;
-    first_free_ = index(slot);
-  }
-  bool has_free() const noexcept { return first_free_ != kNone || made_ < count_; }
-  std::span<iovec> parts(const Slot& slot) noexcept {
-    return {&parts_[size_t{index(slot)} * parts_each_], parts_each_};
-  }
-
- private:
-  static constexpr uint32_t kNone = UINT32_MAX;
-  struct Storage {
-    alignas(Slot) char bytes[sizeof(Slot)];
-  };
-
-  Slot& slot(uint32_t i) noexcept { return *std::launder(reinterpret_cast<Slot*>(&slots_[i])); }
-  uint32_t index(const Slot& slot) const noexcept {
-    return static_cast<uint32_t>(reinterpret_cast<const Storage*>(&slot) - slots_.get());
-  }
-
-  std::unique_ptr<Storage[]> slots_;
-  std::unique_ptr<iovec[]> parts_;
-  const uint32_t parts_each_;
-  const uint32_t count_;
-  uint32_t made_ = 0;
-  uint32_t first_free_ = kNone;
-};
 
 Vring::Vring(Reactor& reactor, RingOwner& owner, std::string_view name, uint32_t number) noexcept
     : reactor_(reactor), owner_(owner), name_(name), number_(number) {}
@@ -134,8 +77,6 @@ Result<Unit> Vring::start(MemoryPin memory, Session& session, uint64_t features)
   memory_ = std::move(memory);
   session_ = &session;
   stopping_ = false;
-  slots_ = std::make_unique<Slots>(std::min<uint32_t>(size_, kSlotsMax),
-                                   std::clamp<uint32_t>(size_, kPartsMin, kPartsMax) + kPartsSpare);
   queue_.enable_kicks();
   reactor_.activate(*this);  // requests may be there already
   return Unit{};
@@ -179,48 +120,54 @@ void Vring::ready() noexcept {
 }
 
 bool Vring::may_take() const noexcept {
-  return enabled_ && started() && !stopping_ && !queue_.broken() &&
-         (number_ == virtio::kHiprioQueue || owner_.serving < kServingMax);
+  if (!enabled_ || !started() || stopping_ || queue_.broken()) return false;
+  const bool hiprio = number_ == virtio::kHiprioQueue;
+  return owner_.serving < kServingMax + (hiprio ? kServingHiprio : 0) &&
+         owner_.slots.free() > (hiprio ? 0 : kSlotsHiprio);
 }
 
 bool Vring::poll() noexcept {
   uint32_t taken = 0;
-  while (taken < kBatch && may_take()) {
-    Slot* slot = slots_->take();
-    if (slot == nullptr) break;
-    const Result<Chain> chain = queue_.take(*memory_, slots_->parts(*slot));
+  size_t cost = 0;
+  while (cost < kBatch && may_take()) {
+    Slot* slot = owner_.slots.take();
+    const Result<Chain> chain = queue_.take(*memory_, owner_.slots.parts(*slot));
     if (!chain) {
-      slots_->give(*slot);
+      owner_.slots.give(*slot);
       if (chain.error() == Errno::proto) broken();
       break;
     }
     ++taken;
-    serve(*slot, *chain);
+    cost += serve(*slot, *chain);
     if (taken % kPublishBatch == 0) publish();
   }
   publish();
   return taken > 0;
 }
 
-void Vring::serve(Slot& slot, const Chain& chain) noexcept {
-  const std::span<const iovec> parts = slots_->parts(slot);
+// Returns what the request counts for in its batch.
+size_t Vring::serve(Slot& slot, const Chain& chain) noexcept {
+  const std::span<const iovec> parts = owner_.slots.parts(slot);
   slot.head = chain.head;
   slot.memory = memory_;
   slot.in = IoView(parts.first(chain.readable_parts));
   slot.out = IoView(parts.subspan(chain.readable_parts, chain.writable_parts));
   slot.sink = this;
+  const size_t cost = 1 + (slot.in.size() + slot.out.size()) / kBatchBytes;
   ++in_flight_;
   ++owner_.serving;
   session_->serve(slot);
-  if (owner_.serving-- == kServingMax) owner_.rings_may_take();
+  if (owner_.serving-- >= kServingMax) owner_.rings_may_take();
+  return cost;
 }
 
 void Vring::done(dpfs::Request& request, uint32_t written) noexcept {
   auto& slot = static_cast<Slot&>(request);
   queue_.put_used(slot.head, written);
   slot.memory = {};
-  slots_->give(slot);
+  owner_.slots.give(slot);
   --in_flight_;
+  if (owner_.slots.free() <= kSlotsHiprio + 1) owner_.rings_may_take();
   if (stopping_ && in_flight_ == 0) return stopped();
   reactor_.activate(*this);  // the next poll publishes, and takes what had to wait
 }
@@ -236,7 +183,7 @@ void Vring::publish() noexcept {
 bool Vring::arm() noexcept {
   // What keeps us from taking ends by done(), set_enabled() or the return of a call, each of which
   // activates.
-  if (!may_take() || !slots_->has_free()) return false;
+  if (!may_take()) return false;
   queue_.enable_kicks();
   return queue_.has_work() || !kick_;
 }

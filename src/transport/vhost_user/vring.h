@@ -12,6 +12,7 @@
 #include "fuse/session.h"
 #include "guest/guest_memory.h"
 #include "io/reactor.h"
+#include "transport/vhost_user/slots.h"
 #include "virtio/split_queue.h"
 
 namespace dpfs::vhost_user {
@@ -23,6 +24,9 @@ class RingOwner {
   virtual void ring_stopped() noexcept = 0;
   // Rings that waited because of `serving` may go on.
   virtual void rings_may_take() noexcept = 0;
+  explicit RingOwner(uint32_t parts_each) : slots(parts_each) {}
+
+  Slots slots;
   // Requests of this device are inside blocking calls; when there are too many, its rings wait.
   uint32_t serving = 0;
 
@@ -71,9 +75,6 @@ class Vring final : public Poller, private Watch, private ReplySink {
   uint64_t kicks() const noexcept { return kicks_; }
 
  private:
-  struct Slot;
-  class Slots;
-
   // Poller
   bool poll() noexcept override;
   bool arm() noexcept override;
@@ -84,7 +85,7 @@ class Vring final : public Poller, private Watch, private ReplySink {
   void done(dpfs::Request& request, uint32_t written) noexcept override;
 
   bool may_take() const noexcept;
-  void serve(Slot& slot, const Chain& chain) noexcept;
+  size_t serve(Slot& slot, const Chain& chain) noexcept;
   void publish() noexcept;
   void broken() noexcept;
   void stopped() noexcept;
@@ -107,7 +108,6 @@ class Vring final : public Poller, private Watch, private ReplySink {
   SplitQueue queue_;
   MemoryPin memory_;
   Session* session_ = nullptr;
-  std::unique_ptr<Slots> slots_;
   uint32_t in_flight_ = 0;
   uint64_t interrupts_ = 0;
   uint64_t kicks_ = 0;

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <chrono>
 #include <csignal>
 #include <cstdio>
@@ -147,8 +148,8 @@ int serve_main(int argc, char** argv, const Backends& backends) {
                      "How long a queue that had work is polled before sleeping; 0: never")
           ->capture_default_str()
           ->type_name("US");
-  auto* no_io_uring =
-      app.add_flag("--no-io-uring{false}", config.io_uring, "Use threads for file I/O");
+  bool no_io_uring = false;
+  app.add_flag("--no-io-uring", no_io_uring, "Use threads for file I/O");
   auto* log_level =
       app.add_option("--log-level", config.log_level, "trace, debug, info, warn or error")
           ->capture_default_str()
@@ -161,7 +162,9 @@ int serve_main(int argc, char** argv, const Backends& backends) {
   }
   try {
     if (file.empty()) {
-      config.devices.push_back(device);
+      const bool asked_for_one = std::ranges::any_of(
+          device_options, [](const CLI::Option* option) { return option->count() > 0; });
+      if (asked_for_one) config.devices.push_back(device);
       config.check();
     } else {
       // What the command line says goes before what the file says.
@@ -170,9 +173,9 @@ int serve_main(int argc, char** argv, const Backends& backends) {
       if (reactors->count() > 0) config.reactors = asked.reactors;
       if (pin->count() > 0) config.pin = asked.pin;
       if (poll_us->count() > 0) config.poll_us = asked.poll_us;
-      if (no_io_uring->count() > 0) config.io_uring = asked.io_uring;
       if (log_level->count() > 0) config.log_level = asked.log_level;
     }
+    if (no_io_uring) config.io_uring = false;
     for (const DeviceConfig& each : config.devices) check_url(each, backends);
   } catch (const std::exception& error) {
     fmt::print(stderr, "dpfs serve: {}\nTry: dpfs serve --help\n", error.what());

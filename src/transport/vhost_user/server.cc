@@ -69,7 +69,8 @@ Fd listen_at(const std::string& path) {
   const Errno why = last_errno();
   umask(umask_before);
   if (!bound)
-    throw std::runtime_error(fmt::format("cannot make socket '{}': {}", path, describe(why)));
+    throw std::runtime_error(fmt::format("cannot make socket '{}': {}{}", path, describe(why),
+                                         why == Errno::noent ? "; create its folder first" : ""));
   if (listen(fd.get(), SOMAXCONN) != 0) {
     throw std::runtime_error(
         fmt::format("cannot listen on '{}': {}", path, describe(last_errno())));

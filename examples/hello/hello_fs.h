@@ -20,13 +20,8 @@ class HelloFs : public FileSystem {
 
   Op<fuse::EntryOut> lookup(Request&, const LookupArgs& args) override {
     if (args.parent != NodeId::root || args.name.view() != "hello") return Errno::noent;
-    fuse::EntryOut out{};
-    out.nodeid = static_cast<uint64_t>(kHello);
-    out.attr = attr_of(kHello);
-    return out;
+    return fuse::EntryOut{.nodeid = static_cast<uint64_t>(kHello), .attr = attr_of(kHello)};
   }
-
-  Op<Unit> forget(Request&, const ForgetArgs&) override { return Unit{}; }
 
   Op<fuse::AttrOut> getattr(Request&, const GetattrArgs& args) override {
     if (args.node != NodeId::root && args.node != kHello) return Errno::stale;
@@ -44,8 +39,7 @@ class HelloFs : public FileSystem {
   Op<uint32_t> readdir(Request&, const ReaddirArgs& args) override {
     if (args.node != NodeId::root) return Errno::notdir;
     DirentWriter entries(args.into);
-    if (args.offset == 0)
-      entries.add({.ino = 2, .next_offset = 1, .type = DT_REG, .name = "hello"});
+    if (args.offset == 0) entries.add({2, /*next_offset=*/1, DT_REG, "hello"});
     return entries.bytes();
   }
 
@@ -57,8 +51,7 @@ class HelloFs : public FileSystem {
     return {.ino = static_cast<uint64_t>(node),
             .size = is_root ? 0 : text_.size(),
             .mode = is_root ? S_IFDIR | 0555u : S_IFREG | 0444u,
-            .nlink = 1,
-            .blksize = 4096};
+            .nlink = 1};
   }
 
   const std::string text_;

@@ -34,6 +34,16 @@ TEST_F(HelloTest, EndsWhereTheTextEnds) {
   EXPECT_EQ(read_from(14), "");
 }
 
+TEST_F(HelloTest, IsListedByReaddirBecauseItPromisesNoReaddirplus) {
+  Negotiated negotiated{.flags = fuse::init_flag::kDoReaddirplus | fuse::init_flag::kAsyncRead};
+  fs.begin(negotiated);
+  EXPECT_EQ(negotiated.flags, fuse::init_flag::kAsyncRead);
+  char listing[256];
+  const iovec part{listing, sizeof listing};
+  const auto n = fs.readdir(request, {.node = NodeId::root, .into = IoView({&part, 1})});
+  EXPECT_EQ(*n.take(), fuse::dirent_size(5));
+}
+
 TEST_F(HelloTest, HasNoOtherFile) {
   const auto found = fs.lookup(request, {NodeId::root, Name("other", 5)});
   EXPECT_EQ(found.take().error(), Errno::noent);

@@ -3,6 +3,7 @@
 #include "base/log.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
 #include <sys/stat.h>
@@ -12,7 +13,9 @@
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
+#include <mutex>
 #include <string>
+#include <utility>
 
 namespace dpfs::log {
 namespace {
@@ -68,8 +71,30 @@ void set_level(Level level) noexcept { backend().logger->set_level(to_spdlog(lev
 
 bool enabled(Level level) noexcept { return backend().logger->should_log(to_spdlog(level)); }
 
+namespace {
+
+// Whether a line can be written without waiting: a reader that has stopped must not stop us. (A
+// pipe that polls writable takes PIPE_BUF bytes.)
+bool stderr_takes_a_line() noexcept {
+  pollfd stream{.fd = STDERR_FILENO, .events = POLLOUT, .revents = 0};
+  return poll(&stream, 1, 0) != 0;
+}
+
+std::mutex write_mutex;      // between looking and writing; of the count too
+uint64_t lines_dropped = 0;  // since the last line that was written
+
+}  // namespace
+
 void vwrite(Level level, fmt::string_view format, fmt::format_args args) noexcept {
+  const std::lock_guard lock(write_mutex);
+  if (!stderr_takes_a_line()) {
+    ++lines_dropped;
+    return;
+  }
   try {
+    if (const uint64_t dropped = std::exchange(lines_dropped, 0); dropped > 0) {
+      backend().logger->warn("{} lines were dropped: nobody read them", dropped);
+    }
     std::string text = fmt::vformat(format, args);
     if (backend().journal) text = fmt::format("<{}>{}", journal_priority(level), text);
     backend().logger->log(to_spdlog(level), "{}", text);

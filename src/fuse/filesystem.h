@@ -34,10 +34,12 @@ class FileSystem {
   virtual ~FileSystem() = default;
 
   // A session begins: node 1 is the root, nothing else is known. May clear flags, and lower limits.
-  // Here, the flags are cleared that promise the tenant something a file system has to do on
-  // purpose.
+  // Here, the flags are cleared that promise the tenant what a file system has to do on purpose:
+  // Linux does not go back to READDIR when READDIRPLUS says ENOSYS, and leaves set-user-id bits to
+  // a device that says it drops them.
   virtual void begin(Negotiated& negotiated) {
-    negotiated.flags &= ~fuse::init_flag::kHandleKillprivV2;
+    negotiated.flags &= ~(fuse::init_flag::kDoReaddirplus | fuse::init_flag::kReaddirplusAuto |
+                          fuse::init_flag::kHandleKillprivV2);
   }
   // The session is over: forget all nodes, close all handles. No operation is in flight, and none
   // comes before it returns, also where it lets the reactor go on meanwhile.

@@ -150,7 +150,7 @@ void Session::finish(Request& request, Reply& reply, Result<Out> result, bool sa
   const auto opcode = static_cast<Opcode>(request.header.opcode);
   OpCounters& counter = counters_.of(request.header.opcode);
   if (!result) {
-    ++counter.errors;
+    if (opcode != Opcode::forget) ++counter.errors;  // which nobody could be told
   } else {
     counter.bytes += payload_bytes(*result);
   }

@@ -21,6 +21,10 @@ class NullFs final : public FileSystem {
   NullFs() noexcept : NullFs(Options{}) {}
   explicit NullFs(const Options& options) noexcept : options_(options) {}
 
+  void begin(Negotiated& negotiated) override {
+    negotiated.flags &= ~fuse::init_flag::kHandleKillprivV2;
+  }
+
   Op<fuse::EntryOut> lookup(Request&, const LookupArgs& args) override;
   Op<Unit> forget(Request&, const ForgetArgs& args) override;
   Op<fuse::AttrOut> getattr(Request&, const GetattrArgs& args) override;

@@ -61,8 +61,9 @@ struct Backend {
 };
 
 Backend& backend() {
-  static Backend instance;
-  return instance;
+  // Never destroyed: a thread may log until the very end of the process.
+  static auto* const instance = new Backend;
+  return *instance;
 }
 
 }  // namespace

@@ -9,6 +9,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdint>
 #include <cstring>
 #include <filesystem>
@@ -236,8 +237,12 @@ class FakeVmm {
   bool receive_exactly(char* into, size_t size, int wait_ms) const {
     while (size > 0) {
       pollfd state{.fd = socket_.get(), .events = POLLIN, .revents = 0};
-      if (poll(&state, 1, wait_ms) != 1) return false;
+      // A fuzzer's alarm interrupts both, whatever SA_RESTART says.
+      const int ready = poll(&state, 1, wait_ms);
+      if (ready < 0 && errno == EINTR) continue;
+      if (ready != 1) return false;
       const ssize_t n = recv(socket_.get(), into, size, 0);
+      if (n < 0 && errno == EINTR) continue;
       if (n <= 0) return false;
       into += n;
       size -= static_cast<size_t>(n);

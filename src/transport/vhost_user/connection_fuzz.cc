@@ -15,39 +15,13 @@
 #include "base/log.h"
 #include "fuse/fake_filesystem.h"
 #include "fuse/fake_message.h"
+#include "fuse/fuzz_input.h"
 #include "transport/vhost_user/fake_vmm.h"
 
 namespace dpfs::vhost_user {
 namespace {
 
 constexpr size_t kStepsMax = 64;
-
-class Input {
- public:
-  Input(const uint8_t* data, size_t size) : data_(data), size_(size) {}
-  bool empty() const { return size_ == 0; }
-  uint8_t byte() { return take<uint8_t>(); }
-  template <class T>
-  T take() {
-    T value{};
-    const size_t n = std::min(size_, sizeof value);
-    if (n > 0) std::memcpy(&value, data_, n);
-    data_ += n;
-    size_ -= n;
-    return value;
-  }
-  std::string bytes(size_t n) {
-    n = std::min(n, size_);
-    std::string text(reinterpret_cast<const char*>(data_), n);
-    data_ += n;
-    size_ -= n;
-    return text;
-  }
-
- private:
-  const uint8_t* data_;
-  size_t size_;
-};
 
 // One server for all runs, as in life.
 struct House {
@@ -70,7 +44,7 @@ std::unique_ptr<FakeVmm> next_vmm() {
 
 class Run {
  public:
-  Run(FakeVmm& vmm, Input input) : vmm_(vmm), input_(input) {}
+  Run(FakeVmm& vmm, FuzzInput input) : vmm_(vmm), input_(input) {}
 
   void go() {
     const uint8_t begin = input_.byte();
@@ -244,7 +218,7 @@ class Run {
   }
 
   FakeVmm& vmm_;
-  Input input_;
+  FuzzInput input_;
 };
 
 void run(const uint8_t* data, size_t size) {
@@ -254,7 +228,7 @@ void run(const uint8_t* data, size_t size) {
     return next_vmm();
   }();
   const size_t before = open_descriptors();
-  Run(*vmm, Input(data, size)).go();
+  Run(*vmm, FuzzInput(data, size)).go();
   vmm.reset();
   house().server.running().call([] {
     house().fs.release_all();

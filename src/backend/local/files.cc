@@ -12,16 +12,30 @@ using local::OpenFile;
 using local::OpenFileRef;
 
 // Only flags that mean the same for any opener. O_DIRECT is left out: the tenant's buffers need not
-// be aligned as this file system wants them.
+// be aligned as this file system wants them. O_APPEND belongs to each write: see write_flags_for().
 int LocalFs::host_flags(uint32_t flags) const noexcept {
-  constexpr int kKept = O_ACCMODE | O_APPEND | O_TRUNC | O_DSYNC | O_SYNC | O_NOATIME;
+  constexpr int kKept = O_ACCMODE | O_TRUNC | O_DSYNC | O_SYNC | O_NOATIME;
   int host = static_cast<int>(flags) & kKept;
-  if ((negotiated_.flags & fuse::init_flag::kWritebackCache) != 0) {
-    // The tenant's cache reads the rest of pages it writes, and knows itself where the end is.
-    if ((host & O_ACCMODE) == O_WRONLY) host = (host & ~O_ACCMODE) | O_RDWR;
-    host &= ~O_APPEND;
-  }
+  // The tenant's cache reads the rest of pages it writes.
+  const bool writes_back = (negotiated_.flags & fuse::init_flag::kWritebackCache) != 0;
+  if (writes_back && (host & O_ACCMODE) == O_WRONLY) host = (host & ~O_ACCMODE) | O_RDWR;
   return host;
+}
+
+// RWF_... of one write. Whether a file is appended to can change while it is open (fcntl(2)), and
+// what comes from the tenant's page cache has a place of its own, also where the file's last writer
+// appends. A tenant that writes back knows itself where the end is.
+int LocalFs::write_flags_for(const WriteArgs& args) const noexcept {
+  if ((args.write_flags & fuse::write_flag::kCache) != 0) return 0;
+  int flags = 0;
+  const bool writes_back = (negotiated_.flags & fuse::init_flag::kWritebackCache) != 0;
+  if ((args.flags & O_APPEND) != 0 && !writes_back) flags |= RWF_APPEND;
+  if ((args.flags & O_SYNC) == O_SYNC) {
+    flags |= RWF_SYNC;
+  } else if ((args.flags & O_DSYNC) != 0) {
+    flags |= RWF_DSYNC;
+  }
+  return flags;
 }
 
 // Whether set-user-id bits are ours to drop when `who` changes a file. Linux says so itself for
@@ -161,14 +175,15 @@ Op<fuse::WriteOut> LocalFs::write(Request&, const WriteArgs& args) {
     const Result<Unit> ok = reactor_.blocking([&] { return local::drop_suid(file->fd.get()); });
     if (!ok) return ok.error();
   }
+  const int flags = write_flags_for(args);
   iovec room[IOV_MAX];
   uint32_t bytes = 0;
   while (bytes < args.from.size()) {
     const std::span<iovec> parts = args.from.rest(bytes).to_iovecs(room);
     const Result<ssize_t> put = reactor_.blocking([&] {
       return local::checked([&] {
-        return ::pwritev(file->fd.get(), parts.data(), static_cast<int>(parts.size()),
-                         static_cast<off_t>(args.offset + bytes));
+        return ::pwritev2(file->fd.get(), parts.data(), static_cast<int>(parts.size()),
+                          static_cast<off_t>(args.offset + bytes), flags);
       });
     });
     if (!put && bytes == 0) return put.error();

@@ -83,6 +83,7 @@ class LocalFs final : public FileSystem {
   Result<fuse::OpenOut> open_node(NodeId node, int flags, uint32_t open_flags) noexcept;
   Result<fuse::OpenOut> hand_out(NodeId node, Fd fd) noexcept;
   int host_flags(uint32_t flags) const noexcept;
+  int write_flags_for(const WriteArgs& args) const noexcept;
   uint32_t mode_for(uint32_t mode, uint32_t umask) const noexcept;
   Result<CreateOut> create_new(Request& request, const local::Directory& directory,
                                const CreateArgs& args) noexcept;

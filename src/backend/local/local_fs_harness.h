@@ -64,6 +64,20 @@ class LocalFsHarness {
   Request& request() { return request_; }
   Reactor& reactor() { return *reactor_; }
 
+  // Another session, in which these fuse::init_flag are agreed on. What is left of them.
+  uint64_t begin_with(uint64_t flags) {
+    Negotiated negotiated;
+    negotiated.flags = flags;
+    begin_with(negotiated);
+    return negotiated.flags;
+  }
+  void begin_with(Negotiated& negotiated) {
+    on_reactor([&] {
+      fs_->end();
+      fs_->begin(negotiated);
+    });
+  }
+
   void on_reactor(const std::function<void()>& task) {
     std::promise<void> done;
     reactor_->post([&] {
@@ -128,13 +142,20 @@ class LocalFsHarness {
     text.resize(got ? *got : 0);
     return text;
   }
+  struct WriteFlags {
+    uint32_t open = 0;   // O_...
+    uint32_t write = 0;  // fuse::write_flag
+  };
   uint32_t write(NodeId node, Handle handle, uint64_t offset, std::string text) {
+    return write(node, handle, offset, std::move(text), {});
+  }
+  uint32_t write(NodeId node, Handle handle, uint64_t offset, std::string text, WriteFlags flags) {
     const iovec part{text.data(), text.size()};
     const Result<fuse::WriteOut> put = call(&LocalFs::write, {.node = node,
                                                               .handle = handle,
                                                               .offset = offset,
-                                                              .flags = 0,
-                                                              .write_flags = 0,
+                                                              .flags = flags.open,
+                                                              .write_flags = flags.write,
                                                               .from = IoView({&part, 1})});
     EXPECT_TRUE(put) << describe(put.error());
     return put ? put->size : 0;

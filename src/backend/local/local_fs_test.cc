@@ -126,15 +126,6 @@ TEST_P(LocalFsTest, TmpfileIsRefused) {
             Errno::opnotsupp);
 }
 
-TEST_P(LocalFsTest, OpenedForAppendingWritesGoToTheEnd) {
-  host_write("log", "one ");
-  const NodeId file = node("log");
-  const Handle handle = open(file, O_WRONLY | O_APPEND);
-  host_write("log", "one two ");
-  write(file, handle, 4, "three");
-  EXPECT_EQ(host_read("log"), "one two three");
-}
-
 TEST_P(LocalFsTest, OpenWithTruncEmptiesTheFile) {
   host_write("file", "text");
   open(node("file"), O_WRONLY | O_TRUNC);

@@ -3,29 +3,24 @@
 #include "daemon/serve_command.h"
 
 #include <fmt/core.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <chrono>
 #include <csignal>
 #include <cstdio>
 #include <exception>
-#include <map>
 #include <stdexcept>
 
 #include "base/log.h"
 #include "daemon/config.h"
+#include "daemon/process.h"
 #include "daemon/service.h"
 
 namespace dpfs {
 namespace {
-
-// A request that hangs below (a dead network mount) must not keep the process for ever.
-constexpr std::chrono::seconds kStopPatience{10};
 
 constexpr const char* kExamples = R"(
 Examples:
@@ -42,35 +37,6 @@ Examples:
       The listening socket is passed in (systemd socket activation).
 
 Signals: SIGTERM and SIGINT end cleanly; SIGUSR1 logs each device's counters.)";
-
-log::Level level_of(const std::string& name) {
-  static const std::map<std::string, log::Level> kLevels{{"trace", log::Level::trace},
-                                                         {"debug", log::Level::debug},
-                                                         {"info", log::Level::info},
-                                                         {"warn", log::Level::warn},
-                                                         {"error", log::Level::error}};
-  return kLevels.at(name);
-}
-
-// Blocks the signals that wait_for_end() takes, in this thread and all that it will start.
-sigset_t block_signals() {
-  sigset_t signals;
-  sigemptyset(&signals);
-  for (const int signal : {SIGTERM, SIGINT, SIGHUP, SIGUSR1}) sigaddset(&signals, signal);
-  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
-  std::signal(SIGPIPE, SIG_IGN);
-  std::signal(SIGXFSZ, SIG_IGN);  // a write beyond RLIMIT_FSIZE is that tenant's EFBIG
-  return signals;
-}
-
-// Each file that a tenant has open is a descriptor of ours. The soft limit is low for programs that
-// use select(2).
-void raise_descriptor_limit() {
-  rlimit limit{};
-  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
-  limit.rlim_cur = limit.rlim_max;
-  setrlimit(RLIMIT_NOFILE, &limit);
-}
 
 void wait_for_end(Service& service, const sigset_t& signals) {
   while (true) {

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+// What every command that serves does with its process: signals, limits, the log's level.
+#pragma once
+
+#include <chrono>
+#include <csignal>
+#include <string>
+
+#include "base/log.h"
+
+namespace dpfs {
+
+// A request that hangs below (a dead network mount) must not keep the process for ever.
+inline constexpr std::chrono::seconds kStopPatience{10};
+
+// trace, debug, info, warn or error. Throws std::out_of_range for any other.
+log::Level level_of(const std::string& name);
+
+// Blocks SIGTERM, SIGINT, SIGHUP and SIGUSR1, for a thread that waits for them, in this thread and
+// all that it will start; ignores those that would end the process for a tenant's doing.
+sigset_t block_signals();
+
+// Each file that a tenant has open is a descriptor of ours. The soft limit is low for programs that
+// use select(2).
+void raise_descriptor_limit();
+
+}  // namespace dpfs

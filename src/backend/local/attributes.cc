@@ -68,20 +68,37 @@ fuse::AttrOut LocalFs::attr_out(const Stat& stat) const noexcept {
 
 fuse::EntryOut LocalFs::entry_out(const local::Nodes::Found& found,
                                   const Stat& stat) const noexcept {
-  return {.nodeid = static_cast<uint64_t>(found.node),
-          .generation = found.generation,
-          .entry_valid = seconds_of(options_.entry_valid_ms),
-          .attr_valid = seconds_of(options_.attr_valid_ms),
-          .entry_valid_nsec = nanoseconds_of(options_.entry_valid_ms),
-          .attr_valid_nsec = nanoseconds_of(options_.attr_valid_ms),
-          .attr = attr_of(stat)};
+  fuse::EntryOut out{.nodeid = static_cast<uint64_t>(found.node),
+                     .generation = found.generation,
+                     .entry_valid = seconds_of(options_.entry_valid_ms),
+                     .attr_valid = seconds_of(options_.attr_valid_ms),
+                     .entry_valid_nsec = nanoseconds_of(options_.entry_valid_ms),
+                     .attr_valid_nsec = nanoseconds_of(options_.attr_valid_ms),
+                     .attr = attr_of(stat)};
+  if (found.begins_mount && (negotiated_.flags & fuse::init_flag::kSubmounts) != 0) {
+    out.attr.flags = fuse::attr_flag::kSubmount;
+  }
+  return out;
 }
 
 Op<fuse::EntryOut> LocalFs::lookup(Request&, const LookupArgs& args) {
+  if (args.name.view() == "." || args.name.view() == "..") return look_up_dots(args);
   const Pinned directory = nodes_.pin_parent(args.parent, args.name);
   if (!directory) return directory.error();
   Stat stat;
   const Result<local::Nodes::Found> found = nodes_.look_up(directory, args.name, stat, true);
+  if (!found) return found.error();
+  return entry_out(*found, stat);
+}
+
+// How a tenant finds a node again that it has forgotten, and what lies above it, when all it has is
+// the node's number (FUSE_EXPORT_SUPPORT).
+Op<fuse::EntryOut> LocalFs::look_up_dots(const LookupArgs& args) noexcept {
+  if ((negotiated_.flags & fuse::init_flag::kExportSupport) == 0) return Errno::inval;
+  Stat stat;
+  const Result<local::Nodes::Found> found = args.name.size() == 1
+                                                ? nodes_.look_up_self(args.parent, stat)
+                                                : nodes_.look_up_parent(args.parent, stat);
   if (!found) return found.error();
   return entry_out(*found, stat);
 }

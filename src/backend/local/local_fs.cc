@@ -10,6 +10,20 @@
 namespace dpfs {
 
 using local::Pinned;
+namespace init_flag = fuse::init_flag;
+
+namespace {
+
+// What a device may agree to only when its file system does something for it.
+constexpr uint64_t kPromises =
+    init_flag::kPosixLocks | init_flag::kFlockLocks | init_flag::kExportSupport |
+    init_flag::kHasIoctlDir | init_flag::kDoReaddirplus | init_flag::kReaddirplusAuto |
+    init_flag::kWritebackCache | init_flag::kHandleKillpriv | init_flag::kHandleKillprivV2 |
+    init_flag::kPosixAcl | init_flag::kSubmounts | init_flag::kSecurityCtx |
+    init_flag::kCreateSuppGroup | init_flag::kAllowIdmap | init_flag::kPassthrough |
+    init_flag::kMapAlignment;
+
+}  // namespace
 
 LocalFs::LocalFs(Reactor& reactor, const LocalOptions& options)
     : reactor_(reactor),
@@ -22,12 +36,14 @@ LocalFs::LocalFs(Reactor& reactor, const LocalOptions& options)
 LocalFs::~LocalFs() { files_.clear(); }
 
 void LocalFs::begin(Negotiated& negotiated) {
-  // What would have to be done here for them is not done yet.
-  negotiated.flags &= ~(fuse::init_flag::kHandleKillpriv | fuse::init_flag::kPosixAcl |
-                        fuse::init_flag::kPosixLocks | fuse::init_flag::kFlockLocks |
-                        fuse::init_flag::kSubmounts | fuse::init_flag::kPassthrough |
-                        fuse::init_flag::kMapAlignment | fuse::init_flag::kSecurityCtx |
-                        fuse::init_flag::kCreateSuppGroup | fuse::init_flag::kAllowIdmap);
+  uint64_t supported = init_flag::kDoReaddirplus | init_flag::kReaddirplusAuto |
+                       init_flag::kWritebackCache | init_flag::kHandleKillprivV2;
+  if (options_.announce_submounts) supported |= init_flag::kSubmounts;
+  if (nodes_.uses_handles()) supported |= init_flag::kExportSupport;
+  negotiated.flags &= ~kPromises | supported;
+  if ((negotiated.flags & init_flag::kExportSupport) != 0) {
+    nodes_.keep_forgotten(options_.forgotten_max);
+  }
   negotiated_ = negotiated;
 }
 
@@ -58,10 +74,12 @@ Op<fuse::StatfsOut> LocalFs::statfs(Request&, const NodeArgs& args) {
   return out;
 }
 
+// Linux asks once for each of its mounts. When it does not know of those inside the shared
+// directory, one question is about all of them.
 Op<Unit> LocalFs::syncfs(Request&, const NodeArgs& args) {
   if (!nodes_.knows(args.node)) return Errno::stale;
-  const int fd = nodes_.root_fd();
-  return reactor_.blocking([fd] { return local::done([fd] { return ::syncfs(fd); }); });
+  if ((negotiated_.flags & fuse::init_flag::kSubmounts) != 0) return nodes_.sync_mount(args.node);
+  return nodes_.sync_all();
 }
 
 }  // namespace dpfs

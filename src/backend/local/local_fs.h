@@ -32,10 +32,16 @@ struct LocalOptions {
   // Whether the tenant's page cache outlives the opening of a file. Only where nobody else writes.
   bool keep_cache = false;
   bool xattrs = true;
+  // Whether a tenant is told where a mount begins inside the shared directory. Then Linux gives it
+  // a device number of its own (st_dev), so that no two files seem to be one.
+  bool announce_submounts = true;
 
   uint32_t descriptors_max = 0;  // kept for nodes that were used lately; 0: an eighth of
                                  // RLIMIT_NOFILE, at most 1024
   bool file_handles = true;      // false: never use them (see local::Nodes for what that costs)
+  // So many nodes that a tenant has forgotten can still be named by it, some 100 bytes each. It is
+  // for handles of an NFS server in the tenant (docs/fuse.md), and works with file handles only.
+  uint32_t forgotten_max = 1u << 18;
 };
 
 // Shares everything below one directory, submounts included. Nothing outside of it can be reached:
@@ -78,6 +84,8 @@ class LocalFs final : public FileSystem {
   fuse::EntryOut entry_out(const local::Nodes::Found& found,
                            const local::Stat& stat) const noexcept;
   Op<fuse::EntryOut> entry_of_new(const local::Directory& directory, const Name& name) noexcept;
+
+  Op<fuse::EntryOut> look_up_dots(const LookupArgs& args) noexcept;
 
   bool drops_suid_for(const Request& who) const noexcept;
   Result<fuse::OpenOut> open_node(NodeId node, int flags, uint32_t open_flags) noexcept;

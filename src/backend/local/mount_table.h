@@ -39,6 +39,7 @@ class MountTable {
   // Takes `mount`, which has no users yet. kNone when the table is full.
   uint16_t add(Mount&& mount) noexcept;
   Mount& at(uint16_t row) noexcept { return mounts_[row]; }
+  uint16_t size() const noexcept { return size_; }  // rows, also those without users
   void use(uint16_t row) noexcept { ++mounts_[row].users; }
   // The descriptor to close after the last user, or none.
   Fd unuse(uint16_t row) noexcept;

@@ -83,6 +83,7 @@ NodeRow* NodeTable::insert(const NodeKey& key, uint16_t type, const FileHandle& 
   row.type = type;
   row.used = true;
   row.indexed = true;
+  row.forgotten = false;
   ++used_;
   ++indexed_;
   if (indexed_ > base_ + split_) split_a_bucket();

@@ -7,19 +7,10 @@
 #include <vector>
 
 #include "backend/local/file_handle.h"
+#include "backend/local/node_key.h"
 #include "fuse/ids.h"
 
 namespace dpfs::local {
-
-// What makes an inode the one it is. An inode number that is used again has another birth.
-struct NodeKey {
-  uint64_t ino;
-  uint64_t birth;  // ns since 1970; where the file system has none, a hash of the file handle, or 0
-  uint32_t dev;    // major << 20 | minor
-  uint16_t mount;  // row of the mount table
-
-  bool operator==(const NodeKey&) const = default;
-};
 
 inline constexpr uint32_t kNoIndex = UINT32_MAX;
 
@@ -29,14 +20,21 @@ struct NodeRow {
   static constexpr uint32_t kInlineBytes = 32;  // ext4 needs 8, XFS 12, btrfs 20
 
   NodeKey key;
-  uint64_t lookups;     // answered with this node and not yet forgotten
+  union {
+    uint64_t lookups;  // answered with this node and not yet forgotten
+    struct {
+      uint32_t older;
+      uint32_t newer;
+    } kept;  // of a row that ForgottenNodes keeps
+  };
   uint32_t generation;  // of the row: the upper half of its node ids
   uint32_t index;       // of the row itself
   uint32_t next;        // in its bucket, or in the list of free rows
   uint32_t descriptor;  // slot of the descriptor cache, or kNoIndex
   uint16_t type;        // S_IFMT bits
   bool used;
-  bool indexed;  // found by its key
+  bool indexed;    // found by its key
+  bool forgotten;  // `kept` is meant, not `lookups`
   uint8_t handle_size;
   int32_t handle_type;
   uint8_t handle[kInlineBytes];  // when longer: the number of the long handle

@@ -36,20 +36,6 @@ Fd open_at_start(const std::string& path, int flags) {
       fmt::format("local: cannot open directory '{}': {}; {}", path, describe(why), advice));
 }
 
-uint64_t birth_of(const Stat& stat) noexcept {
-  if ((stat.stx_mask & STATX_BTIME) == 0) return 0;
-  return static_cast<uint64_t>(stat.stx_btime.tv_sec) * 1'000'000'000 + stat.stx_btime.tv_nsec;
-}
-
-NodeKey key_of(const Stat& stat, uint64_t birth, uint16_t mount) noexcept {
-  return {.ino = stat.stx_ino,
-          .birth = birth,
-          .dev = stat.stx_dev_major << 20 | stat.stx_dev_minor,
-          .mount = mount};
-}
-
-uint16_t type_of(const Stat& stat) noexcept { return stat.stx_mode & S_IFMT; }
-
 }  // namespace
 
 Nodes::Nodes(Reactor& reactor, const Options& options)
@@ -64,7 +50,7 @@ Nodes::Nodes(Reactor& reactor, const Options& options)
   root_.fd = open_at_start(options.path, O_PATH | O_DIRECTORY);
   proc_fd_ = open_at_start("/proc/self/fd", O_PATH | O_DIRECTORY);
 
-  Stat stat;
+  Stat& stat = root_.stat;
   if (const Result<Unit> ok = stat_fd(root_.fd.get(), stat); !ok) {
     throw std::runtime_error(
         fmt::format("local: cannot stat '{}': {}", options.path, describe(ok.error())));
@@ -112,6 +98,8 @@ void Nodes::start_over() noexcept {
   mounts_.keep_only(root_.mount, 2);  // the root's row, and us
   places_.clear();
   table_.clear();
+  forgotten_.clear();
+  forgotten_max_ = 0;
   root = table_.insert(root_.key, S_IFDIR, root_.handle);
   if (root == nullptr) return;
   root->lookups = 1;
@@ -254,168 +242,35 @@ Result<int> Nodes::open(NodeId node, int flags) noexcept {
   });
 }
 
-// ---- Lookups ------------------------------------------------------------------------------------
-
-Result<Nodes::Found> Nodes::look_up(const Directory& directory, const Name& name, Stat& stat,
-                                    bool keep) noexcept {
-  const Result<Unit> ok =
-      reactor_.blocking([&] { return stat_name(directory.fd, name.c_str(), stat); });
-  if (!ok) return ok.error();
-  // Known, and by its birth it is the same inode: nearly always so.
-  const uint16_t mount = mounts_.find(MountTable::id_of(stat));
-  if ((stat.stx_mask & STATX_BTIME) != 0 && mount != MountTable::kNone) {
-    NodeRow* row = table_.find(key_of(stat, birth_of(stat), mount));
-    if (row != nullptr) {
-      if (row->handle_size == 0 && !remember_place(*row, directory, name)) return Errno::nomem;
-      ++row->lookups;
-      return Found{NodeTable::id_of(*row), row->key.birth};
-    }
-  }
-  return look_again(directory, name, stat, keep);
-}
-
-Result<Nodes::Found> Nodes::look_up_new(const Directory& directory, const Name& name,
-                                        Stat& stat) noexcept {
-  return look_again(directory, name, stat, true);
-}
-
-Result<int> Nodes::see(int directory, const char* name, Seen& seen) noexcept {
-  return opening([&]() -> Result<int> {
-    const Result<int> fd = open_beneath(directory, name, O_PATH);
-    if (!fd) return fd;
-    if (const Result<Unit> ok = stat_fd(*fd, seen.stat); !ok) {
-      ::close(*fd);
-      return ok.error();
-    }
-    if (want_handles_) seen.handle.read(*fd);
-    return fd;
-  });
-}
-
-// By a descriptor of its own, so that the attributes and the handle are of one inode whatever
-// happens to the name meanwhile.
-Result<Nodes::Found> Nodes::look_again(const Directory& directory, const Name& name, Stat& stat,
-                                       bool keep) noexcept {
-  Seen seen;
-  const Result<int> opened = see(directory.fd, name.c_str(), seen);
-  if (!opened) return opened.error();
-  seen.fd.reset(*opened);
-  stat = seen.stat;
-  const Result<NodeRow*> entered = enter(seen);
-  if (!entered) {
-    close(std::move(seen.fd));
-    return entered.error();
-  }
-  NodeRow& row = **entered;
-  const Found found{NodeTable::id_of(row), row.key.birth};
-  if (row.handle_size == 0) {
-    remember_place(row, directory, name);
-    keep = true;
-  }
-  if (keep) give_descriptor(row, seen.fd);
-  close(std::move(seen.fd));
-  trim();
-  return found;
-}
-
-Result<Nodes::Found> Nodes::add_created(const Directory& directory, const Name& name,
-                                        Seen& seen) noexcept {
-  const Result<NodeRow*> entered = enter(seen);
-  if (!entered) return entered.error();
-  NodeRow& row = **entered;
-  const Found found{NodeTable::id_of(row), row.key.birth};
-  if (row.handle_size == 0) {
-    remember_place(row, directory, name);
-    // Not O_PATH, but it does for all that we do with a node's descriptor.
-    Fd copy(::fcntl(seen.fd.get(), F_DUPFD_CLOEXEC, 0));
-    if (copy) give_descriptor(row, copy);
-  }
-  trim();
-  return found;
-}
-
-// The row of what was seen, with one lookup more. Does not block once the mount is known.
-Result<NodeRow*> Nodes::enter(Seen& seen) noexcept {
-  const Result<uint16_t> mount = mount_of(seen);
-  if (!mount) return mount.error();
-  if (!mounts_.at(*mount).has_handles) seen.handle.size = 0;
-  uint64_t birth = birth_of(seen.stat);
-  if (birth == 0 && seen.handle.size != 0) birth = seen.handle.hash();
-  const NodeKey key = key_of(seen.stat, birth, *mount);
-  NodeRow* row = table_.find(key);
-  if (row != nullptr && !table_.has_handle(*row, seen.handle)) {
-    // The same number, used again within one tick of the clock.
-    table_.retire(*row);
-    row = nullptr;
-  }
-  if (row == nullptr) {
-    row = table_.insert(key, local::type_of(seen.stat), seen.handle);
-    if (row == nullptr) return Errno::nomem;
-    mounts_.use(*mount);
-  }
-  ++row->lookups;
-  return row;
-}
-
-Result<uint16_t> Nodes::mount_of(Seen& seen) noexcept {
-  const uint64_t id = MountTable::id_of(seen.stat);
-  while (true) {
-    uint16_t known = mounts_.find(id);
-    if (known != MountTable::kNone) return known;
-    MountTable::Mount mount = reactor_.blocking([&] {
-      return explore_mount(seen.fd.get(), seen.stat, seen.handle, proc_fd_.get(), want_handles_);
-    });
-    if (!mount.fd) {
-      if (!evict_some()) return Errno::mfile;
-      continue;
-    }
-    known = mounts_.find(id);  // another request may have been quicker
-    if (known == MountTable::kNone) known = mounts_.add(std::move(mount));
-    if (known == MountTable::kNone) return Errno::nfile;
-    return known;
-  }
-}
-
-bool Nodes::remember_place(const NodeRow& row, const Directory& directory,
-                           const Name& name) noexcept {
-  try {
-    places_.remember(row.index, directory.node, name.view());
-    return true;
-  } catch (const std::bad_alloc&) {
-    return false;
-  }
-}
-
-void Nodes::give_descriptor(NodeRow& row, Fd& fd) noexcept {
-  if (row.descriptor != kNoIndex) return;
-  const uint32_t slot = cache_.add(fd.get(), row.index);
-  if (slot == kNoIndex) return;
-  fd.release();
-  row.descriptor = slot;
-  trim();  // while this one is pinned, so that another one goes
-  unpin(slot);
-}
-
-void Nodes::moved_to(const Directory& directory, const Name& name) noexcept {
-  if (places_.empty()) return;
-  Stat stat;
-  const Result<Unit> ok =
-      reactor_.blocking([&] { return stat_name(directory.fd, name.c_str(), stat); });
-  if (!ok) return;
-  const uint16_t mount = mounts_.find(MountTable::id_of(stat));
-  if (mount == MountTable::kNone) return;
-  NodeRow* row = table_.find(key_of(stat, birth_of(stat), mount));
-  if (row != nullptr && row->handle_size == 0) remember_place(*row, directory, name);
-}
+// ---- Forgetting and syncing
+// ----------------------------------------------------------------------
 
 void Nodes::forget(NodeId node, uint64_t lookups) noexcept {
   NodeRow* row = table_.find(node);
-  if (row == nullptr || node == NodeId::root) return;
+  if (row == nullptr || row->forgotten || node == NodeId::root) return;
   row->lookups -= std::min(lookups, row->lookups);
-  if (row->lookups == 0) erase(*row);
+  if (row->lookups > 0) return;
+  // One that is not indexed has lost its inode.
+  const bool keeps =
+      forgotten_max_ > 0 && row->handle_size != 0 && row->indexed && row->key.mount == root_.mount;
+  if (keeps) {
+    put_aside(*row);
+  } else {
+    erase(*row);
+  }
+}
+
+// Without its descriptor: an inode that has been unlinked meanwhile goes at once.
+void Nodes::put_aside(NodeRow& row) noexcept {
+  Fd fd(row.descriptor != kNoIndex ? cache_.orphan(row.descriptor) : -1);
+  row.descriptor = kNoIndex;
+  forgotten_.add(row);
+  if (forgotten_.size() > forgotten_max_) erase(forgotten_.oldest());
+  close(std::move(fd));
 }
 
 void Nodes::erase(NodeRow& row) noexcept {
+  if (row.forgotten) forgotten_.take(row);
   const uint16_t mount = row.key.mount;
   Fd fd(row.descriptor != kNoIndex ? cache_.orphan(row.descriptor) : -1);
   if (row.handle_size == 0) places_.forget(row.index);
@@ -423,6 +278,32 @@ void Nodes::erase(NodeRow& row) noexcept {
   Fd mount_fd = mounts_.unuse(mount);
   close(std::move(fd));
   close(std::move(mount_fd));
+}
+
+Result<Unit> Nodes::sync_mount(NodeId node) noexcept {
+  const NodeRow* row = table_.find(node);
+  if (row == nullptr) return Errno::stale;
+  return sync(row->key.mount);
+}
+
+Result<Unit> Nodes::sync_all() noexcept {
+  Result<Unit> result = Unit{};
+  for (uint16_t mount = 0; mount < mounts_.size(); ++mount) {
+    if (mounts_.at(mount).users == 0) continue;
+    const Result<Unit> ok = sync(mount);
+    if (!ok) result = ok;
+  }
+  return result;
+}
+
+Result<Unit> Nodes::sync(uint16_t mount) noexcept {
+  mounts_.use(mount);
+  const int fd = mounts_.at(mount).fd.get();
+  const Result<Unit> ok = reactor_.blocking([fd] { return done([fd] { return ::syncfs(fd); }); });
+  close(mounts_.unuse(mount));
+  // A mount that begins at something that is never opened has nothing but that.
+  if (!ok && ok.error() == Errno::badf) return Unit{};
+  return ok;
 }
 
 }  // namespace dpfs::local

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "backend/local/descriptor_cache.h"
+#include "backend/local/forgotten_nodes.h"
 #include "backend/local/mount_table.h"
 #include "backend/local/node_table.h"
 #include "backend/local/places.h"
@@ -89,6 +90,7 @@ class Nodes {
   struct Found {
     NodeId node;
     uint64_t generation;  // differs when the inode's number is used again
+    bool begins_mount;    // a directory on another mount than the one it was found in
   };
 
   // Throws std::runtime_error, with what to do, when the directory cannot be shared.
@@ -123,7 +125,17 @@ class Nodes {
   // The same for a new file whose descriptor, for reading and writing, is seen.fd; it stays the
   // caller's.
   Result<Found> add_created(const Directory& directory, const Name& name, Seen& seen) noexcept;
+  // The same for a node by its number alone, which the tenant may have forgotten: see keep().
+  Result<Found> look_up_self(NodeId node, Stat& stat) noexcept;
+  // The same for the directory that `node`, a directory, lies in. ESTALE when that is outside of
+  // the shared one. The root's is the root.
+  Result<Found> look_up_parent(NodeId node, Stat& stat) noexcept;
   void forget(NodeId node, uint64_t lookups) noexcept;
+  // From now on the last `nodes_max` forgotten nodes keep their number, so that look_up_self()
+  // finds them as long as the inode exists, and a lookup by name gives the same number again. Only
+  // those that have a file handle and lie on the root's mount (others would keep an administrator
+  // from unmounting theirs).
+  void keep_forgotten(uint32_t nodes_max) noexcept { forgotten_max_ = nodes_max; }
   // After a rename: `name` is a node's new place.
   void moved_to(const Directory& directory, const Name& name) noexcept;
 
@@ -156,8 +168,9 @@ class Nodes {
   // /proc/self/fd: the one way to some calls for a descriptor that was opened with O_PATH.
   int proc_fd() const noexcept { return proc_fd_.get(); }
   uint64_t root_ino() const noexcept { return root_.key.ino; }
-  // A descriptor of the root that is not O_PATH.
-  int root_fd() noexcept { return mounts_.at(root_.mount).fd.get(); }
+  // Writes back the file system that `node` lies on, or all that anything is known of.
+  Result<Unit> sync_mount(NodeId node) noexcept;
+  Result<Unit> sync_all() noexcept;
 
   uint32_t size() const noexcept { return table_.size(); }
   uint32_t descriptors() const noexcept { return cache_.open(); }
@@ -183,13 +196,21 @@ class Nodes {
   Result<int> open_by_handle(NodeRow& row, int flags) noexcept;
   Result<int> open_by_place(const NodeRow& row) noexcept;
   Result<int> see(int directory, const char* name, Seen& seen) noexcept;
+  Result<int> see_parent(int directory, Seen& seen) noexcept;
   Result<Found> look_again(const Directory& directory, const Name& name, Stat& stat,
                            bool keep) noexcept;
+  Found found(const NodeRow& row, const Directory& directory) noexcept;
+  void count_lookup(NodeRow& row) noexcept {
+    if (row.forgotten) forgotten_.take(row);
+    ++row.lookups;
+  }
   Result<NodeRow*> enter(Seen& seen) noexcept;
   Result<uint16_t> mount_of(Seen& seen) noexcept;
   bool remember_place(const NodeRow& row, const Directory& directory, const Name& name) noexcept;
   void give_descriptor(NodeRow& row, Fd& fd) noexcept;
+  void put_aside(NodeRow& row) noexcept;
   void erase(NodeRow& row) noexcept;
+  Result<Unit> sync(uint16_t mount) noexcept;
   void trim() noexcept;
   bool evict_some() noexcept;
   int take_evicted(const DescriptorCache::Evicted& evicted) noexcept;
@@ -202,12 +223,15 @@ class Nodes {
   MountTable mounts_;
   DescriptorCache cache_;
   Places places_;
+  ForgottenNodes forgotten_{table_};
+  uint32_t forgotten_max_ = 0;
 
   // Of the root, to begin again with.
   struct {
     Fd fd;
     NodeKey key;
     FileHandle handle;
+    Stat stat;
     uint16_t mount = 0;
   } root_;
 };

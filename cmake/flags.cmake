@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-# The language, the warnings and the sanitizers. Everything that is compiled gets the same flags.
+# The language, the warnings and the sanitizers. Everything that is compiled gets the same flags; only
+# the static program of tests/posix is built without sanitizers and hardening.
 set(CMAKE_CXX_STANDARD 20)
 set(CMAKE_CXX_STANDARD_REQUIRED ON)
 set(CMAKE_CXX_EXTENSIONS OFF)
@@ -11,22 +12,25 @@ set(CMAKE_COLOR_DIAGNOSTICS ON)
 include(CheckPIESupported)
 check_pie_supported(LANGUAGES CXX)
 
-add_library(dpfs_flags INTERFACE)
-target_include_directories(dpfs_flags INTERFACE "${PROJECT_SOURCE_DIR}/src")
-target_compile_definitions(dpfs_flags INTERFACE _GNU_SOURCE "DPFS_VERSION=\"${PROJECT_VERSION}\"")
+add_library(dpfs_language INTERFACE)
+target_include_directories(dpfs_language INTERFACE "${PROJECT_SOURCE_DIR}/src")
+target_compile_definitions(dpfs_language INTERFACE _GNU_SOURCE "DPFS_VERSION=\"${PROJECT_VERSION}\"")
 # Leaving out a member means zero in our argument structs, so the warning about it would only breed
 # noise.
-target_compile_options(dpfs_flags INTERFACE
+target_compile_options(dpfs_language INTERFACE
   -Wall -Wextra -Wnon-virtual-dtor -Werror -Wno-missing-field-initializers
   # Asserts and debug information name files from the root of the repository, wherever it lies.
   "-ffile-prefix-map=${PROJECT_SOURCE_DIR}/=")
 if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
-  target_compile_options(dpfs_flags INTERFACE
+  target_compile_options(dpfs_language INTERFACE
     -Wshadow -Wno-missing-designated-field-initializers)
 else()
   # g++'s plain -Wshadow also refuses a parameter that is called like a method of its class.
-  target_compile_options(dpfs_flags INTERFACE -Wshadow=local)
+  target_compile_options(dpfs_language INTERFACE -Wshadow=local)
 endif()
+
+add_library(dpfs_flags INTERFACE)
+target_link_libraries(dpfs_flags INTERFACE dpfs_language)
 find_package(Threads REQUIRED)
 target_link_libraries(dpfs_flags INTERFACE Threads::Threads)
 

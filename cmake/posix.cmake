@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: Apache-2.0
+# The conformance suites of tests/posix: one static program, which also runs inside the guest.
+
+# dpfs_posix_suite(FOLDER)
+function(dpfs_posix_suite folder)
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/${folder}/*.cc")
+  add_executable(posix_suite ${sources})
+  target_include_directories(posix_suite PRIVATE "${PROJECT_SOURCE_DIR}")
+  # It tests file systems, not itself: sanitizers would only slow it down, and cannot be static.
+  target_link_libraries(posix_suite PRIVATE dpfs_language)
+  target_link_options(posix_suite PRIVATE -static)
+  if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
+    # It finds -no-pie needless beside -static.
+    target_link_options(posix_suite PRIVATE -Wno-unused-command-line-argument)
+  endif()
+  set_target_properties(posix_suite PROPERTIES
+    POSITION_INDEPENDENT_CODE OFF
+    RUNTIME_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/tests")
+  # On a plain directory, where everything has to pass: this proves the suites themselves.
+  dpfs_posix_test(self_test self-test)
+  dpfs_posix_test(cases cases)
+  dpfs_posix_test(mutate cases --mutate)
+endfunction()
+
+# dpfs_posix_test(NAME COMMAND [ARGUMENTS...]): posix_suite COMMAND on a directory of the build.
+function(dpfs_posix_test name command)
+  set(directory "${PROJECT_BINARY_DIR}/tests/posix")
+  file(MAKE_DIRECTORY "${directory}")
+  add_test(NAME "posix_${name}" COMMAND posix_suite ${command} "${directory}" ${ARGN})
+  set_tests_properties("posix_${name}" PROPERTIES LABELS unit TIMEOUT 120)
+endfunction()

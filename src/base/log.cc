@@ -51,11 +51,13 @@ static_assert(static_cast<int>(Level::error) == spdlog::level::err);
 
 struct Backend {
   Backend() : journal(stderr_is_the_journal()) {
-    logger = std::make_shared<spdlog::logger>(
-        "dpfs", std::make_shared<spdlog::sinks::stderr_color_sink_mt>());
-    logger->set_pattern(journal ? "%v" : "%Y-%m-%dT%H:%M:%S.%e %^%l%$ %v");
+    sink = std::make_shared<spdlog::sinks::stderr_color_sink_mt>();
+    logger = std::make_shared<spdlog::logger>("dpfs", sink);
+    set_pattern();
     logger->flush_on(spdlog::level::trace);
   }
+  void set_pattern() { logger->set_pattern(journal ? "%v" : "%Y-%m-%dT%H:%M:%S.%e %^%l%$ %v"); }
+  std::shared_ptr<spdlog::sinks::stderr_color_sink_mt> sink;
   std::shared_ptr<spdlog::logger> logger;
   bool journal;
 };
@@ -85,6 +87,13 @@ std::mutex write_mutex;      // between looking and writing; of the count too
 uint64_t lines_dropped = 0;  // since the last line that was written
 
 }  // namespace
+
+void stderr_has_changed(bool is_the_journal) noexcept {
+  const std::lock_guard lock(write_mutex);
+  backend().journal = is_the_journal;
+  backend().sink->set_color_mode(spdlog::color_mode::never);
+  backend().set_pattern();
+}
 
 void vwrite(Level level, fmt::string_view format, fmt::format_args args) noexcept {
   const std::lock_guard lock(write_mutex);

@@ -12,6 +12,8 @@ namespace dpfs::log {
 enum class Level : uint8_t { trace, debug, info, warn, error };
 
 void set_level(Level level) noexcept;
+// Stderr is something else than it was at the start: the journal's stream, or a file.
+void stderr_has_changed(bool is_the_journal) noexcept;
 bool enabled(Level level) noexcept;
 // With a "<N>" priority in front of each line when stderr is the journal's, a time stamp otherwise.
 void vwrite(Level level, fmt::string_view format, fmt::format_args args) noexcept;

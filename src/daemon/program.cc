@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "cli/bench.h"
+#include "daemon/mount_command.h"
 #include "daemon/serve_command.h"
 
 namespace dpfs {
@@ -19,12 +20,15 @@ Usage: dpfs COMMAND [OPTIONS]
 
 Commands:
   serve      serve virtio-fs devices to VMMs over vhost-user
+  mount      mount a URL on a directory of this machine
+  umount     unmount it
   bench      measure a vhost-user-fs device, without a VM
   version    print the version
   help       print this
 
 Examples:
   dpfs serve --socket /run/dpfs/share.sock --tag share local:/srv/share
+  dpfs mount local:/srv/share /mnt
   dpfs bench --socket /run/dpfs/share.sock --job randread --depth 32
 
 'dpfs COMMAND --help' says more.
@@ -33,8 +37,11 @@ Examples:
 }  // namespace
 
 int program_main(int argc, char** argv, const Backends& backends) {
+  if (argc > 0 && is_mount_helper(argv[0])) return mount_helper_main(argc, argv, backends);
   const std::string_view command = argc > 1 ? argv[1] : "";
   if (command == "serve") return serve_main(argc - 1, argv + 1, backends);
+  if (command == "mount") return mount_main(argc - 1, argv + 1, backends);
+  if (command == "umount") return umount_main(argc - 1, argv + 1);
   if (command == "bench") return cli::bench_main(argc - 1, argv + 1);
   if (command == "version" || command == "--version") {
     fmt::print("dpfs {}\n", DPFS_VERSION);

@@ -13,6 +13,7 @@
 #include <stdexcept>
 
 #include "base/log.h"
+#include "daemon/reactor_call.h"
 
 namespace dpfs {
 namespace {
@@ -34,25 +35,11 @@ Fd listen_for(const DeviceConfig& device) {
                                : vhost_user::listen_at(device.socket);
 }
 
-// How long a reactor may take to answer a question. It is never busy for so long: one that is
-// hangs.
-constexpr std::chrono::seconds kAnswerPatience{2};
 // Threads of a reactor: what each device may need when its file system hangs, and some that are
 // never among them.
 constexpr uint32_t kThreadsPerDevice = vhost_user::Vring::kServingMax + 8;
 constexpr uint32_t kThreadsSpare = 8;
 constexpr uint32_t kThreadsMax = 4096;
-
-// Runs `task` on `reactor` and waits for its answer; nothing when it does not come.
-template <class F>
-auto call_on(Reactor& reactor, F task) -> std::optional<decltype(task())> {
-  // Shared: a reactor that hangs may come to it after we have given up.
-  auto result = std::make_shared<std::promise<decltype(task())>>();
-  auto answer = result->get_future();
-  reactor.post([result, task] { result->set_value(task()); });
-  if (answer.wait_for(kAnswerPatience) != std::future_status::ready) return std::nullopt;
-  return answer.get();
-}
 
 }  // namespace
 
@@ -149,15 +136,7 @@ void Service::log_counters() {
       log::warn("{}: its reactor does not answer", device.server->options().tag);
       continue;
     }
-    const SessionCounters& counters = *answer;
-    for (uint32_t opcode = 0; opcode < SessionCounters::kOpcodes; ++opcode) {
-      const OpCounters& counter = counters.of(opcode);
-      if (counter.requests == 0) continue;
-      const char* name = opcode_name(opcode);
-      log::info("{}: {:<16} {:>10} requests {:>6} errors {:>14} bytes",
-                device.server->options().tag, name != nullptr ? name : "unknown", counter.requests,
-                counter.errors, counter.bytes);
-    }
+    log_session_counters(device.server->options().tag, *answer);
   }
 }
 

@@ -19,12 +19,13 @@
 #include <thread>
 
 namespace dpfs::test {
-namespace {
 
-std::string program() {
+std::string program_path() {
   const char* from_environment = std::getenv("DPFS_BINARY");
   return from_environment != nullptr ? from_environment : DPFS_BINARY;
 }
+
+namespace {
 
 std::string read_all(const std::string& path) {
   std::ifstream file(path);
@@ -49,7 +50,7 @@ std::string read_all(const std::string& path) {
     prctl(PR_CAPBSET_DROP, CAP_DAC_OVERRIDE, 0, 0, 0);
     prctl(PR_CAPBSET_DROP, CAP_DAC_READ_SEARCH, 0, 0, 0);
   }
-  const std::string name = program();
+  const std::string name = program_path();
   std::vector<char*> arguments{const_cast<char*>(name.c_str())};
   for (const std::string& argument : options.arguments) {
     arguments.push_back(const_cast<char*>(argument.c_str()));

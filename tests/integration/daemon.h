@@ -41,6 +41,8 @@ class TemporaryFolder {
   std::string path_;
 };
 
+// Of the program under test.
+std::string program_path();
 void write_file(const std::string& path, const std::string& text);
 // Asks again and again until `holds`; false after ten seconds.
 bool eventually(const std::function<bool()>& holds);

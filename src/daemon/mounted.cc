@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+// Mounting, waiting, unmounting.
+#include "daemon/mounted.h"
+
+#include <fcntl.h>
+#include <fmt/core.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <memory>
+#include <optional>
+#include <stdexcept>
+#include <utility>
+
+#include "base/log.h"
+#include "daemon/reactor_call.h"
+#include "transport/devfuse/kernel_mount.h"
+
+namespace dpfs {
+namespace {
+
+// Threads of the reactor that are never inside a file system's call.
+constexpr uint32_t kThreadsSpare = 8;
+}  // namespace
+
+Mounted::Mounted(const MountConfig& config, const Backends& backends)
+    : config_(config),
+      ended_event_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
+      closed_future_(closed_.get_future()) {
+  if (!ended_event_) throw std::runtime_error("cannot make an eventfd");
+  Reactor::Options options;
+  options.poll_ns_max = uint64_t{config.poll_us} * 1000;
+  options.io_uring = config.io_uring;
+  options.threads_max = devfuse::Connection::kServingMax + kThreadsSpare;
+  reactor_ = std::make_unique<Reactor>(options);
+  fs_ = make_file_system(backends);
+  device_ = devfuse::mount_at(config_.directory, config_.options);
+  start();
+}
+
+// The one place that decides what is mounted: back end and layers.
+std::unique_ptr<FileSystem> Mounted::make_file_system(const Backends& backends) {
+  return backends.make(*reactor_, config_.url);
+}
+
+void Mounted::start() {
+  devfuse::ConnectionOwner& owner = *this;
+  connection_ = std::make_unique<devfuse::Connection>(*reactor_, owner, *fs_, config_.directory,
+                                                      device_.get(), counters_);
+  std::future<bool> begun = begun_.get_future();
+  thread_ = std::thread([this] { reactor_->run(); });
+  reactor_->post([this] {
+    if (!connection_->open()) begun_.set_value(false);
+  });
+  if (begun.get()) return;
+  stop(kAnswerPatience);
+  throw std::runtime_error(fmt::format(
+      "cannot mount on '{}': the kernel's FUSE protocol is too old", config_.directory));
+}
+
+Mounted::~Mounted() {
+  if (thread_.joinable()) stop(kAnswerPatience);
+}
+
+void Mounted::connection_begun(bool accepted) noexcept { begun_.set_value(accepted); }
+
+void Mounted::connection_ended() noexcept {
+  // Later, when nothing of the connection is on the stack. Ending its session may take time.
+  reactor_->post([this] {
+    connection_.reset();
+    const uint64_t one = 1;
+    [[maybe_unused]] const ssize_t told = write(ended_event_.get(), &one, sizeof one);
+    closed_.set_value();
+  });
+}
+
+bool Mounted::ended() const noexcept {
+  return closed_future_.wait_for(std::chrono::seconds(0)) == std::future_status::ready;
+}
+
+// An unmount that has to wait for the file system below must not hold up the end.
+bool Mounted::unmount_within(std::chrono::steady_clock::time_point deadline) const {
+  auto done = std::make_shared<std::promise<Errno>>();  // the thread may be left behind
+  std::future<Errno> result = done->get_future();
+  std::thread([done, directory = config_.directory] {
+    Result<Unit> unmounted = devfuse::unmount(directory, false);
+    if (unmounted.error() == Errno::busy) {
+      log::warn("{}: in use; it is detached, and files that are open there get errors", directory);
+      unmounted = devfuse::unmount(directory, true);
+    }
+    done->set_value(unmounted.error());
+  }).detach();
+  if (result.wait_until(deadline) != std::future_status::ready) return false;
+  // EINVAL: somebody else was faster.
+  if (const Errno why = result.get(); why != Errno::none && why != Errno::inval) {
+    log::error("{}: cannot unmount: {}", config_.directory, describe(why));
+  }
+  return true;
+}
+
+bool Mounted::stop(std::chrono::seconds patience) {
+  const auto deadline = std::chrono::steady_clock::now() + patience;
+  if (!unmount_within(deadline)) {
+    log::error("{}: requests are stuck in the file system below", config_.directory);
+    abort();
+    [[maybe_unused]] const Result<Unit> detached = devfuse::unmount(config_.directory, true);
+    return false;
+  }
+  return finish(std::chrono::duration_cast<std::chrono::seconds>(
+      std::max(deadline - std::chrono::steady_clock::now(), {})));
+}
+
+bool Mounted::finish(std::chrono::seconds patience) {
+  reactor_->post([this] {
+    if (connection_ != nullptr) connection_->close();
+  });
+  if (closed_future_.wait_for(patience) != std::future_status::ready) {
+    log::error("{}: requests are stuck in the file system below", config_.directory);
+    abort();
+    return false;
+  }
+  reactor_->stop();
+  thread_.join();
+  return true;
+}
+
+// The kernel ends a mount when the last descriptor of its /dev/fuse is closed; whoever waits gets
+// an error. Requests that come back from below later write their replies to nobody.
+void Mounted::abort() noexcept {
+  const Fd nobody(open("/dev/null", O_RDWR | O_CLOEXEC));
+  dup2(nobody.get(), device_.get());
+}
+
+std::string Mounted::describe_service() const {
+  return fmt::format("{} is mounted on {}, file I/O by {}", config_.url, config_.directory,
+                     reactor_->engine_name());
+}
+
+void Mounted::log_counters() {
+  if (!thread_.joinable()) return log_session_counters(config_.directory, counters_);
+  const std::optional<SessionCounters> counters = call_on(*reactor_, [this] { return counters_; });
+  if (!counters) return log::warn("{}: its reactor does not answer", config_.directory);
+  log_session_counters(config_.directory, *counters);
+}
+
+}  // namespace dpfs

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+// Mounted: one URL mounted on one directory of this machine, from mount to unmount.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <future>
+#include <memory>
+#include <string>
+#include <thread>
+
+#include "base/fd.h"
+#include "daemon/backends.h"
+#include "io/reactor.h"
+#include "transport/devfuse/connection.h"
+#include "transport/devfuse/mount_options.h"
+
+namespace dpfs {
+
+struct MountConfig {
+  std::string url;
+  std::string directory;  // an absolute path
+  devfuse::MountOptions options;
+  uint32_t poll_us = 50;  // how long /dev/fuse is polled after a request; 0: never
+  bool io_uring = true;   // for file I/O
+};
+
+// Used by one thread, which is no reactor's.
+class Mounted final : private devfuse::ConnectionOwner {
+ public:
+  // Makes the file system and mounts it; returns when the kernel has been answered. Throws
+  // std::exception with a message for the operator.
+  Mounted(const MountConfig& config, const Backends& backends);
+  Mounted(const Mounted&) = delete;
+  Mounted& operator=(const Mounted&) = delete;
+  ~Mounted();
+
+  // Readable when it was unmounted by somebody.
+  int ended_fd() const noexcept { return ended_event_.get(); }
+  bool ended() const noexcept;
+  // Unmounts: lazily when it is in use, which is logged. Then as finish().
+  bool stop(std::chrono::seconds patience);
+  // Answers what is in flight and ends the reactor. False when it did not end within `patience` (a
+  // call below that hangs): then all who still wait for this file system have got an error, and the
+  // process can only be left by _exit.
+  bool finish(std::chrono::seconds patience);
+  // For the log: what is mounted, and how it is served.
+  std::string describe_service() const;
+  // A line for each operation that has had requests, to the log.
+  void log_counters();
+
+ private:
+  void connection_begun(bool accepted) noexcept override;
+  void connection_ended() noexcept override;
+  std::unique_ptr<FileSystem> make_file_system(const Backends& backends);
+  void start();
+  void abort() noexcept;
+  bool unmount_within(std::chrono::steady_clock::time_point deadline) const;
+
+  const MountConfig config_;
+  Fd ended_event_;
+  Fd device_;
+  SessionCounters counters_;
+  std::promise<bool> begun_;
+  std::promise<void> closed_;
+  std::future<void> closed_future_;
+  std::unique_ptr<Reactor> reactor_;
+  std::unique_ptr<FileSystem> fs_;
+  std::unique_ptr<devfuse::Connection> connection_;
+  std::thread thread_;
+};
+
+}  // namespace dpfs

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+// Connection: one mount of the Linux FUSE client. Reads requests from /dev/fuse, hands them to the
+// session, writes the replies.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+
+#include "base/log.h"
+#include "fuse/session.h"
+#include "io/reactor.h"
+#include "transport/devfuse/slots.h"
+
+namespace dpfs::devfuse {
+
+// What a connection tells, on its reactor.
+class ConnectionOwner {
+ public:
+  // The kernel has sent INIT; false when the session has refused it: there will be nothing else.
+  virtual void connection_begun(bool accepted) noexcept = 0;
+  // Unmounted, or aborted: no request will come, and none is in flight. Once. The connection may be
+  // destroyed on a later turn.
+  virtual void connection_ended() noexcept = 0;
+
+ protected:
+  ~ConnectionOwner() = default;
+};
+
+// Of its reactor, except the constructor, which runs while the reactor does not know of it.
+class Connection final : private Poller, private Watch, private ReplySink {
+ public:
+  // How many requests of one mount may be inside the file system's calls at once. More than one
+  // only when they block (io/relay.h), and then each holds a thread.
+  static constexpr uint32_t kServingMax = 128;
+
+  // `device` is a /dev/fuse descriptor that is mounted, does not block and stays open. `name` is
+  // for the log.
+  Connection(Reactor& reactor, ConnectionOwner& owner, FileSystem& fs, std::string name, int device,
+             SessionCounters& counters);
+  Connection(const Connection&) = delete;
+  Connection& operator=(const Connection&) = delete;
+  ~Connection();
+
+  // False when the descriptor cannot be watched.
+  bool open() noexcept;
+  // Takes no more; connection_ended() follows when what is in flight has been answered.
+  void close() noexcept;
+
+ private:
+  bool poll() noexcept override;
+  bool arm() noexcept override;
+  void disarm() noexcept override {}
+  void ready() noexcept override { reactor_.activate(*this); }
+  void done(dpfs::Request& request, uint32_t written) noexcept override;
+
+  bool may_take() const noexcept { return !over_ && serving_ < kServingMax && slots_.free() > 0; }
+  bool take_one(size_t& cost) noexcept;
+  void read_failed(Errno why) noexcept;
+  void serve(Slot& slot, size_t bytes) noexcept;
+  void reply_failed(const Slot& slot, Errno why) noexcept;
+  void end_if_drained() noexcept;
+
+  Reactor& reactor_;
+  ConnectionOwner& owner_;
+  const std::string name_;
+  const int device_;
+  Session session_;
+  Slots slots_;
+  log::RateLimit error_log_;
+  uint32_t in_flight_ = 0;
+  uint32_t serving_ = 0;  // requests that are inside the session's calls
+  bool begun_ = false;
+  bool over_ = false;  // nothing is read any more
+  bool told_ = false;  // connection_ended() was called
+};
+
+}  // namespace dpfs::devfuse

@@ -36,6 +36,7 @@ enum class Errno : int32_t {
   mlink = EMLINK,
   range = ERANGE,
   nametoolong = ENAMETOOLONG,
+  nolck = ENOLCK,
   nosys = ENOSYS,
   notempty = ENOTEMPTY,
   loop = ELOOP,

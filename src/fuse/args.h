@@ -7,36 +7,20 @@
 #pragma once
 
 #include <cstdint>
-#include <string_view>
 
 #include "fuse/ids.h"
+#include "fuse/name.h"
 #include "fuse/wire.h"
 #include "guest/io_view.h"
 
 namespace dpfs {
 
-// One path component: 1 to 255 bytes, no '/', no NUL inside, neither "." nor "..". Ends with a NUL
-// for system calls' sake. (Names of extended attributes are Names too: 1 to 255 bytes without NUL,
-// anything else allowed.)
-class Name {
- public:
-  Name() = default;
-  Name(const char* text, uint16_t size) noexcept : text_(text), size_(size) {}
-  const char* c_str() const noexcept { return text_; }
-  std::string_view view() const noexcept { return {text_, size_}; }
-  uint16_t size() const noexcept { return size_; }
-
- private:
-  const char* text_ = "";
-  uint16_t size_ = 0;
-};
-
 struct NodeArgs {
   NodeId node;
 };
 struct LookupArgs {
-  NodeId parent;
-  Name name;
+  NodeId parent;  // or, for "." and "..", the node itself
+  Name name;      // also "." and ".." where init_flag::kExportSupport was agreed on
 };
 struct ForgetArgs {
   NodeId node;
@@ -113,6 +97,8 @@ struct WriteArgs {
 struct ReleaseArgs {
   NodeId node;
   Handle handle;
+  uint64_t lock_owner;
+  bool drops_flock;  // the last use of the open file is over, and flock(2)'s lock with it
 };
 struct FsyncArgs {
   NodeId node;
@@ -122,8 +108,9 @@ struct FsyncArgs {
 struct SetxattrArgs {
   NodeId node;
   Name name;
-  uint32_t flags;
-  IoView value;  // at most 64 KiB
+  uint32_t flags;           // XATTR_...
+  uint32_t setxattr_flags;  // fuse::setxattr_flag
+  IoView value;             // at most 64 KiB
 };
 struct GetxattrArgs {
   NodeId node;
@@ -141,12 +128,24 @@ struct RemovexattrArgs {
 struct FlushArgs {
   NodeId node;
   Handle handle;
+  uint64_t lock_owner;  // whose fcntl(2) locks of the file are over
 };
 struct ReaddirArgs {
   NodeId node;
   Handle handle;
   uint64_t offset;  // 0, or the `off` of an entry that was returned before
   IoView into;
+};
+// GETLK, SETLK and SETLKW: a lock of fcntl(2), or of flock(2), which is always of the whole file.
+struct LockArgs {
+  NodeId node;
+  Handle handle;
+  uint64_t owner;  // locks of one owner never exclude each other
+  uint64_t start;
+  uint64_t end;   // the last byte; INT64_MAX: to the end of the file, wherever it is
+  uint32_t type;  // F_RDLCK, F_WRLCK or F_UNLCK
+  uint32_t pid;   // of the tenant's process, for others to be told
+  bool flock;
 };
 struct AccessArgs {
   NodeId node;
@@ -159,6 +158,34 @@ struct CreateArgs {
   uint32_t mode;
   uint32_t umask;
   uint32_t open_flags;  // fuse::open_in_flag
+};
+struct TmpfileArgs {
+  NodeId parent;
+  uint32_t flags;
+  uint32_t mode;
+  uint32_t umask;
+  uint32_t open_flags;  // fuse::open_in_flag
+};
+struct BmapArgs {
+  NodeId node;
+  uint64_t block;
+  uint32_t block_bytes;
+};
+struct IoctlArgs {
+  NodeId node;
+  Handle handle;
+  uint32_t flags;  // fuse::ioctl_flag
+  uint32_t command;
+  uint64_t argument;
+  IoView from;  // what the tenant's kernel took from behind `argument`
+  IoView into;  // what it will put there
+};
+struct PollArgs {
+  NodeId node;
+  Handle handle;
+  uint64_t wakeup;  // to name in a notification
+  uint32_t flags;   // fuse::poll_flag
+  uint32_t events;  // POLLIN, ...
 };
 struct FallocateArgs {
   NodeId node;
@@ -184,7 +211,21 @@ struct CopyFileRangeArgs {
   uint64_t flags;
 };
 
-// CREATE is answered by both, one behind the other.
+struct StatxArgs {
+  NodeId node;
+  bool has_handle;
+  Handle handle;
+  uint32_t flags;  // AT_STATX_...
+  uint32_t mask;   // STATX_...: what is wanted
+};
+
+// What ioctl(2) gives, and how many bytes lie in `into`.
+struct IoctlDone {
+  int32_t result;
+  uint32_t bytes;
+};
+
+// CREATE and TMPFILE are answered by both, one behind the other.
 struct CreateOut {
   fuse::EntryOut entry;
   fuse::OpenOut open;

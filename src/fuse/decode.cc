@@ -2,9 +2,13 @@
 // Decoding of every message that is an operation. Fuzzed by session_fuzz.cc.
 #include "fuse/decode.h"
 
+#include <fcntl.h>
+
 #include <algorithm>
 #include <cstring>
 #include <limits>
+
+#include "fuse/extensions.h"
 
 namespace dpfs {
 namespace {
@@ -42,13 +46,21 @@ Result<Name> take_xattr_name(Request& request) noexcept {
   return Name(request.names, *size);
 }
 
-// A name of a directory entry.
-Result<Name> take_name(Request& request, size_t at = 0) noexcept {
+bool is_dots(const Name& name) noexcept { return name.view() == "." || name.view() == ".."; }
+
+// A name of a directory entry, or "." or "..".
+Result<Name> take_component(Request& request, size_t at) noexcept {
   const Result<uint16_t> size = take_text(request, at, kNameMax);
   if (!size) return size.error();
   const Name name(request.names + at, *size);
-  const std::string_view text = name.view();
-  if (text == "." || text == ".." || text.find('/') != std::string_view::npos) return Errno::inval;
+  if (name.view().find('/') != std::string_view::npos) return Errno::inval;
+  return name;
+}
+
+// A name of a directory entry.
+Result<Name> take_name(Request& request, size_t at = 0) noexcept {
+  const Result<Name> name = take_component(request, at);
+  if (name && is_dots(*name)) return Errno::inval;
   return name;
 }
 
@@ -80,8 +92,9 @@ Result<Unit> decode_header(Request& request) noexcept {
   if (header->len > sent || header->len > kMessageBytesMax ||
       header->len < sizeof(InHeader) + extensions)
     return Errno::inval;
-  // No feature that comes with extensions is agreed on yet.
-  request.in = request.in.first(header->len - sizeof(InHeader) - extensions);
+  const size_t arguments = header->len - sizeof(InHeader) - extensions;
+  request.extensions = request.in.rest(arguments).first(extensions);
+  request.in = request.in.first(arguments);
   return Unit{};
 }
 
@@ -100,7 +113,10 @@ Result<Unit> decode_header(Request& request) noexcept {
 DPFS_DECODE(NodeArgs) { return NodeArgs{node_of(request)}; }
 
 DPFS_DECODE(LookupArgs) {
-  DPFS_TAKE(Name, name, last_name(request));
+  DPFS_TAKE(Name, name, take_component(request, 0));
+  // A server that shares the tenant's mount again asks so for nodes that were forgotten.
+  if (is_dots(*name) && (limits.flags & init_flag::kExportSupport) == 0) return Errno::inval;
+  if (!request.in.empty()) return Errno::inval;
   return LookupArgs{node_of(request), *name};
 }
 
@@ -128,18 +144,21 @@ DPFS_DECODE(SymlinkArgs) {
   DPFS_TAKE(Name, name, take_name(request));
   DPFS_TAKE(uint16_t, target_size, take_text(request, kSecondText, kTargetMax));
   if (!request.in.empty()) return Errno::inval;
+  DPFS_TAKE(Unit, extended, decode_extensions(request, limits.flags));
   return SymlinkArgs{node_of(request), *name, request.names + kSecondText, *target_size};
 }
 
 DPFS_DECODE(MknodArgs) {
   DPFS_LOAD(MknodIn, in);
   DPFS_TAKE(Name, name, last_name(request));
+  DPFS_TAKE(Unit, extended, decode_extensions(request, limits.flags));
   return MknodArgs{node_of(request), *name, in->mode, in->rdev, in->umask};
 }
 
 DPFS_DECODE(MkdirArgs) {
   DPFS_LOAD(MkdirIn, in);
   DPFS_TAKE(Name, name, last_name(request));
+  DPFS_TAKE(Unit, extended, decode_extensions(request, limits.flags));
   return MkdirArgs{node_of(request), *name, in->mode, in->umask};
 }
 
@@ -191,7 +210,8 @@ DPFS_DECODE(WriteArgs) {
 
 DPFS_DECODE(ReleaseArgs) {
   DPFS_LOAD(ReleaseIn, in);
-  return ReleaseArgs{node_of(request), Handle{in->fh}};
+  return ReleaseArgs{node_of(request), Handle{in->fh}, in->lock_owner,
+                     (in->release_flags & release_flag::kFlockUnlock) != 0};
 }
 
 DPFS_DECODE(FsyncArgs) {
@@ -202,12 +222,13 @@ DPFS_DECODE(FsyncArgs) {
 
 DPFS_DECODE(SetxattrArgs) {
   SetxattrIn in{};
-  const size_t in_size = limits.setxattr_ext ? sizeof in : kSetxattrInCompatSize;
+  const bool extended = (limits.flags & init_flag::kSetxattrExt) != 0;
+  const size_t in_size = extended ? sizeof in : kSetxattrInCompatSize;
   if (request.in.copy_out(&in, in_size) != in_size) return Errno::inval;
   DPFS_TAKE(Name, name, take_xattr_name(request));
   if (in.size > kXattrBytesMax) return Errno::toobig;
   if (in.size != request.in.size()) return Errno::inval;
-  return SetxattrArgs{node_of(request), *name, in.flags, request.in};
+  return SetxattrArgs{node_of(request), *name, in.flags, in.setxattr_flags, request.in};
 }
 
 DPFS_DECODE(GetxattrArgs) {
@@ -232,7 +253,7 @@ DPFS_DECODE(RemovexattrArgs) {
 
 DPFS_DECODE(FlushArgs) {
   DPFS_LOAD(FlushIn, in);
-  return FlushArgs{node_of(request), Handle{in->fh}};
+  return FlushArgs{node_of(request), Handle{in->fh}, in->lock_owner};
 }
 
 DPFS_DECODE(ReaddirArgs) {
@@ -240,6 +261,24 @@ DPFS_DECODE(ReaddirArgs) {
   if (in->size > limits.io_bytes_max) return Errno::inval;
   DPFS_TAKE(IoView, into, room(request, in->size));
   return ReaddirArgs{node_of(request), Handle{in->fh}, in->offset, *into};
+}
+
+DPFS_DECODE(LockArgs) {
+  DPFS_LOAD(LkIn, in);
+  if (in->lk.type != F_RDLCK && in->lk.type != F_WRLCK && in->lk.type != F_UNLCK) {
+    return Errno::inval;
+  }
+  if (in->lk.start > in->lk.end || in->lk.end > kOffsetMax) return Errno::inval;
+  return LockArgs{
+      .node = node_of(request),
+      .handle = Handle{in->fh},
+      .owner = in->owner,
+      .start = in->lk.start,
+      .end = in->lk.end,
+      .type = in->lk.type,
+      .pid = in->lk.pid,
+      .flock = (in->lk_flags & lk_flag::kFlock) != 0,
+  };
 }
 
 DPFS_DECODE(AccessArgs) {
@@ -250,7 +289,43 @@ DPFS_DECODE(AccessArgs) {
 DPFS_DECODE(CreateArgs) {
   DPFS_LOAD(CreateIn, in);
   DPFS_TAKE(Name, name, last_name(request));
+  DPFS_TAKE(Unit, extended, decode_extensions(request, limits.flags));
   return CreateArgs{node_of(request), *name, in->flags, in->mode, in->umask, in->open_flags};
+}
+
+// The name that comes with it is nobody's.
+DPFS_DECODE(TmpfileArgs) {
+  DPFS_LOAD(CreateIn, in);
+  DPFS_TAKE(uint16_t, name_size, take_text(request, 0, kNameMax));
+  if (!request.in.empty()) return Errno::inval;
+  DPFS_TAKE(Unit, extended, decode_extensions(request, limits.flags));
+  return TmpfileArgs{node_of(request), in->flags, in->mode, in->umask, in->open_flags};
+}
+
+DPFS_DECODE(BmapArgs) {
+  DPFS_LOAD(BmapIn, in);
+  return BmapArgs{node_of(request), in->block, in->blocksize};
+}
+
+DPFS_DECODE(IoctlArgs) {
+  DPFS_LOAD(IoctlIn, in);
+  if (in->in_size != request.in.size()) return Errno::inval;
+  const IoView room = request.out.rest(sizeof(OutHeader) + sizeof(IoctlOut));
+  if (room.size() < in->out_size) return Errno::inval;
+  return IoctlArgs{
+      .node = node_of(request),
+      .handle = Handle{in->fh},
+      .flags = in->flags,
+      .command = in->cmd,
+      .argument = in->arg,
+      .from = request.in,
+      .into = room.first(in->out_size),
+  };
+}
+
+DPFS_DECODE(PollArgs) {
+  DPFS_LOAD(PollIn, in);
+  return PollArgs{node_of(request), Handle{in->fh}, in->kh, in->flags, in->events};
 }
 
 DPFS_DECODE(FallocateArgs) {
@@ -265,6 +340,9 @@ DPFS_DECODE(LseekArgs) {
 
 DPFS_DECODE(CopyFileRangeArgs) {
   DPFS_LOAD(CopyFileRangeIn, in);
+  // The older of the two answers in 32 bits.
+  constexpr uint64_t kOldBytesMax = 0xffff'f000;
+  const bool is_old = static_cast<Opcode>(request.header.opcode) == Opcode::copy_file_range;
   return CopyFileRangeArgs{
       .node_in = node_of(request),
       .handle_in = Handle{in->fh_in},
@@ -272,9 +350,15 @@ DPFS_DECODE(CopyFileRangeArgs) {
       .node_out = NodeId{in->nodeid_out},
       .handle_out = Handle{in->fh_out},
       .offset_out = in->off_out,
-      .length = in->len,
+      .length = is_old ? std::min(in->len, kOldBytesMax) : in->len,
       .flags = in->flags,
   };
+}
+
+DPFS_DECODE(StatxArgs) {
+  DPFS_LOAD(StatxIn, in);
+  return StatxArgs{node_of(request), (in->getattr_flags & getattr_flag::kFh) != 0, Handle{in->fh},
+                   in->sx_flags, in->sx_mask};
 }
 
 #undef DPFS_TAKE

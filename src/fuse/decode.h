@@ -11,11 +11,12 @@ namespace dpfs {
 // What decoding depends on besides the message.
 struct DecodeLimits {
   uint32_t io_bytes_max = 1u << 20;  // of one READ or WRITE
-  bool setxattr_ext = false;         // SetxattrIn has its 7.33 size
+  uint64_t flags = 0;                // fuse::init_flag, as they were agreed on
 };
 
-// Reads request.header, checks that its length is true, and leaves in request.in what belongs to
-// the message. EINVAL: it is too short, or says it is longer than it is.
+// Reads request.header, checks that its length is true, and leaves in request.in and
+// request.extensions what belongs to the message. EINVAL: it is too short, or says it is longer
+// than it is.
 Result<Unit> decode_header(Request& request) noexcept;
 
 // One for each Args type, by overload. EINVAL: too short, too long, a size that does not fit the
@@ -47,11 +48,17 @@ DPFS_DECODE(ListxattrArgs);
 DPFS_DECODE(RemovexattrArgs);
 DPFS_DECODE(FlushArgs);
 DPFS_DECODE(ReaddirArgs);
+DPFS_DECODE(LockArgs);
 DPFS_DECODE(AccessArgs);
 DPFS_DECODE(CreateArgs);
+DPFS_DECODE(TmpfileArgs);
+DPFS_DECODE(BmapArgs);
+DPFS_DECODE(IoctlArgs);
+DPFS_DECODE(PollArgs);
 DPFS_DECODE(FallocateArgs);
 DPFS_DECODE(LseekArgs);
-DPFS_DECODE(CopyFileRangeArgs);
+DPFS_DECODE(CopyFileRangeArgs);  // of a COPY_FILE_RANGE or a COPY_FILE_RANGE_64
+DPFS_DECODE(StatxArgs);
 #undef DPFS_DECODE
 
 }  // namespace dpfs

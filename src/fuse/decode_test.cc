@@ -2,6 +2,7 @@
 // Messages that lie: about their length, their names, their sizes. Through a session, as they come.
 #include "fuse/decode.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 
 #include "fuse/fake_filesystem.h"
@@ -107,6 +108,145 @@ TEST_F(Decoding, BytesBehindTheLastNameAreRefused) {
   EXPECT_EQ(fs_.calls, 0u);
 }
 
+// ---- Extensions ---------------------------------------------------------------------------------
+
+std::string padded(std::string bytes) {
+  bytes.resize(fuse::record_align(bytes.size()));
+  return bytes;
+}
+// As Linux lays it out: fs/fuse/dir.c, get_security_context().
+std::string context(const std::string& name, const std::string& value, uint32_t count = 1) {
+  const std::string body = padded(
+      bytes_of(fuse::Secctx{.size = static_cast<uint32_t>(value.size())}) + text_of(name) + value);
+  return bytes_of(fuse::SecctxHeader{static_cast<uint32_t>(8 + body.size()), count}) + body;
+}
+std::string groups(std::vector<uint32_t> ids) {
+  std::string body = bytes_of(fuse::SuppGroups{static_cast<uint32_t>(ids.size())});
+  for (const uint32_t id : ids) body += bytes_of(id);
+  const auto size = static_cast<uint32_t>(sizeof(fuse::ExtHeader) + body.size());
+  return padded(bytes_of(fuse::ExtHeader{size, static_cast<uint32_t>(fuse::ExtType::groups)}) +
+                body);
+}
+
+class Extensions : public Decoding {
+ protected:
+  Errno mkdir_with(const std::string& extensions) {
+    FakeMessage message(Opcode::mkdir,
+                        bytes_of(fuse::MkdirIn{}) + text_of("d") + padding_ + extensions);
+    message.header.total_extlen = static_cast<uint16_t>(extensions.size() / 8);
+    return message.serve(session_).error();
+  }
+  // Linux pads what lies before the extensions by nothing: the name may end anywhere.
+  std::string padding_;
+};
+
+TEST_F(Extensions, SecurityLabelComesWithWhatIsMade) {
+  EXPECT_EQ(mkdir_with(context("security.selinux", "a label")), Errno::none);
+  EXPECT_EQ(fs_.last_context_name, "security.selinux");
+  EXPECT_EQ(fs_.last_context, "a label");
+}
+
+TEST_F(Extensions, SupplementaryGroupComesWithWhatIsMade) {
+  EXPECT_EQ(mkdir_with(groups({42})), Errno::none);
+  EXPECT_EQ(fs_.last_group, 42u);
+  EXPECT_EQ(fs_.last_context_name, "");
+}
+
+TEST_F(Extensions, BothComeInOneMessage) {
+  EXPECT_EQ(mkdir_with(context("security.selinux", "l") + groups({7})), Errno::none);
+  EXPECT_EQ(fs_.last_group, 7u);
+  EXPECT_EQ(fs_.last_context, "l");
+}
+
+TEST_F(Extensions, ThoseOfThePreviousMessageAreForgotten) {
+  EXPECT_EQ(mkdir_with(context("security.selinux", "l") + groups({7})), Errno::none);
+  EXPECT_EQ(mkdir_with(""), Errno::none);
+  EXPECT_EQ(fs_.last_group, Creation::kNoGroup);
+  EXPECT_EQ(fs_.last_context_name, "");
+}
+
+TEST_F(Extensions, LabelThatIsEmptyOnPurposeIsNone) {
+  EXPECT_EQ(mkdir_with(bytes_of(fuse::SecctxHeader{8, 0})), Errno::none);
+  EXPECT_EQ(fs_.last_context_name, "");
+}
+
+TEST_F(Extensions, WhatWasNotAgreedOnIsLeftOut) {
+  fuse::InitIn in = linux_init();
+  in.flags2 = 0;
+  begin(in);
+  EXPECT_EQ(mkdir_with(context("security.selinux", "l") + groups({7})), Errno::none);
+  EXPECT_EQ(fs_.last_group, Creation::kNoGroup);
+  EXPECT_EQ(fs_.last_context_name, "");
+}
+
+TEST_F(Extensions, LyingSizesAreRefused) {
+  std::string long_label = context("security.selinux", "label");
+  long_label[8] = 100;  // Secctx::size
+  EXPECT_EQ(mkdir_with(long_label), Errno::inval);
+  std::string long_header = context("security.selinux", "label");
+  long_header[0] = 127;
+  EXPECT_EQ(mkdir_with(long_header), Errno::inval);
+  std::string no_size = groups({7});
+  no_size[0] = 0;
+  EXPECT_EQ(mkdir_with(no_size), Errno::inval);
+  std::string many = groups({7});
+  many[8] = 9;
+  EXPECT_EQ(mkdir_with(many), Errno::inval);
+  EXPECT_EQ(mkdir_with(context(std::string(300, 'n'), "l")), Errno::inval);
+  EXPECT_EQ(mkdir_with(context("", "l")), Errno::inval);
+  EXPECT_EQ(mkdir_with(context("security.selinux", "l", 2)), Errno::inval);
+  EXPECT_EQ(fs_.calls, 0u);
+}
+
+// ---- Locks, dots, and what is longer than it seems
+// ------------------------------------------------
+
+TEST_F(Decoding, LocksThatCannotBeAreRefused) {
+  const auto answer = [&](fuse::FileLock lock) {
+    return answer_to(Opcode::setlk, bytes_of(fuse::LkIn{.fh = file_, .lk = lock}), 2);
+  };
+  EXPECT_EQ(answer({.start = 0, .end = INT64_MAX, .type = F_WRLCK}), Errno::none);
+  EXPECT_EQ(answer({.start = 5, .end = 4, .type = F_WRLCK}), Errno::inval);
+  EXPECT_EQ(answer({.start = 0, .end = UINT64_MAX, .type = F_WRLCK}), Errno::inval);
+  EXPECT_EQ(answer({.start = 0, .end = 9, .type = 3}), Errno::inval);
+}
+
+TEST_F(Decoding, DotsAreLookedUpForExportOnly) {
+  EXPECT_EQ(lookup(text_of(".")), Errno::noent);  // the file system was asked
+  EXPECT_EQ(lookup(text_of("..")), Errno::noent);
+  EXPECT_EQ(answer_to(Opcode::mkdir, bytes_of(fuse::MkdirIn{}) + text_of("..")), Errno::inval);
+  fuse::InitIn in = linux_init();
+  in.flags &= ~static_cast<uint32_t>(init_flag::kExportSupport);
+  begin(in);
+  EXPECT_EQ(lookup(text_of(".")), Errno::inval);
+  EXPECT_EQ(lookup(text_of("..")), Errno::inval);
+}
+
+TEST_F(Decoding, IoctlAnswersItsResultAndItsBytes) {
+  FakeMessage message(Opcode::ioctl,
+                      bytes_of(fuse::IoctlIn{.fh = file_, .in_size = 5, .out_size = 5}) + "bytes",
+                      2);
+  ASSERT_EQ(message.serve(session_).error(), Errno::none);
+  EXPECT_EQ(message.reply<fuse::IoctlOut>().result, 7);
+  EXPECT_EQ(message.payload().substr(sizeof(fuse::IoctlOut)), "bytes");
+}
+
+TEST_F(Decoding, IoctlLargerThanItsRoomIsRefused) {
+  FakeMessage message(Opcode::ioctl, bytes_of(fuse::IoctlIn{.fh = file_, .out_size = 8}), 2);
+  message.room(sizeof(fuse::OutHeader) + sizeof(fuse::IoctlOut) + 7);
+  EXPECT_EQ(message.serve(session_).error(), Errno::inval);
+}
+
+TEST_F(Decoding, CopiesOfBothWidthsSayHowMuch) {
+  const fuse::CopyFileRangeIn in{.fh_in = file_, .len = uint64_t{5} << 32};
+  FakeMessage narrow(Opcode::copy_file_range, bytes_of(in), 2);
+  ASSERT_EQ(narrow.serve(session_).error(), Errno::none);
+  EXPECT_EQ(narrow.reply<fuse::WriteOut>().size, 0xfffff000u);
+  FakeMessage wide(Opcode::copy_file_range_64, bytes_of(in), 2);
+  ASSERT_EQ(wide.serve(session_).error(), Errno::none);
+  EXPECT_EQ(wide.reply<fuse::CopyFileRangeOut>().bytes_copied, uint64_t{5} << 32);
+}
+
 // ---- Names --------------------------------------------------------------------------------------
 
 TEST_F(Decoding, PlainNameIsTaken) {
@@ -129,6 +269,9 @@ TEST_F(Decoding, NameOf255BytesIsTakenAndOf256IsTooLong) {
 }
 
 TEST_F(Decoding, NameThatLeavesItsDirectoryIsRefused) {
+  fuse::InitIn in = linux_init();
+  in.flags &= ~static_cast<uint32_t>(init_flag::kExportSupport);
+  begin(in);
   for (const char* name : {".", "..", "/", "a/b", "../a", "a/", "/a", "a/.."}) {
     EXPECT_EQ(lookup(text_of(name)), Errno::inval) << name;
   }

@@ -9,6 +9,7 @@
 #include <functional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "base/list.h"
 #include "fuse/dirent_writer.h"
@@ -47,7 +48,16 @@ class FakeFileSystem final : public FileSystem {
   uint64_t lookups_lost = 0;               // taken back by FORGET
   std::string last_name;                   // of LOOKUP, and what SYMLINK got as its target
   std::string last_target;
+  std::string last_context_name;  // of what was made last
+  std::string last_context;
+  uint32_t last_group = 0;
   Negotiated negotiated;
+
+  std::vector<uint64_t> interrupted;
+  uint32_t waits_ended = 0;
+
+  void interrupt(uint64_t unique) noexcept override { interrupted.push_back(unique); }
+  void end_waits() noexcept override { ++waits_ended; }
 
   void begin(Negotiated& agreed) override {
     DPFS_ASSERT(sessions == ended);
@@ -63,7 +73,8 @@ class FakeFileSystem final : public FileSystem {
   size_t open_handles() const noexcept { return handles_.size(); }
 
 #define DPFS_OP(name, Args, Out, effect)                                            \
-  Op<Out> name(Request&, const Args& args) override {                               \
+  Op<Out> name(Request& request, const Args& args) override {                       \
+    note(request);                                                                  \
     ++calls;                                                                        \
     constexpr fuse::Opcode kOpcode = fuse::Opcode::name;                            \
     if (held_ && kOpcode != fuse::Opcode::forget) return later<Out>(kOpcode, args); \
@@ -92,6 +103,13 @@ class FakeFileSystem final : public FileSystem {
     co_return result;
   }
 
+  void note(const Request& request) {
+    last_context_name = request.creation.context_name.view();
+    IoView context = request.creation.context;
+    last_context.resize(context.size());
+    context.copy_out(last_context.data(), last_context.size());
+    last_group = request.creation.group;
+  }
   static bool known(NodeId node) noexcept { return node == NodeId::root || node == kFile; }
   static fuse::Attr attr(NodeId node) noexcept {
     return {.ino = static_cast<uint64_t>(node), .size = kFileBytes, .nlink = 1};
@@ -152,6 +170,19 @@ class FakeFileSystem final : public FileSystem {
       if (args.offset == 0 && opcode == fuse::Opcode::readdir) writer.add(dirent);
       if (args.offset == 0 && opcode == fuse::Opcode::readdirplus) writer.add_plus(dirent, entry());
       return writer.bytes();
+    } else if constexpr (std::is_same_v<Args, TmpfileArgs>) {
+      const Result<fuse::OpenOut> open = open_handle(kFile);
+      if (!open) return open.error();
+      return CreateOut{entry(), *open};
+    } else if constexpr (std::is_same_v<Args, IoctlArgs>) {
+      // Gives back what it got, as far as there is room.
+      IoView from = args.from;
+      IoView into = args.into;
+      std::array<char, 64> bytes{};
+      const size_t size = from.copy_out(bytes.data(), bytes.size());
+      return IoctlDone{7, static_cast<uint32_t>(into.copy_in(bytes.data(), size))};
+    } else if constexpr (std::is_same_v<Args, CopyFileRangeArgs>) {
+      return fuse::CopyFileRangeOut{args.length};
     } else if constexpr (std::is_same_v<Args, ReadlinkArgs>) {
       IoView into = args.into;
       return static_cast<uint32_t>(into.copy_in(last_target.data(), last_target.size()));

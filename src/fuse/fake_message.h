@@ -2,6 +2,7 @@
 // FUSE messages for tests: built piece by piece, cut into any parts, and what came back.
 #pragma once
 
+#include <fcntl.h>
 #include <sys/uio.h>
 
 #include <cstdint>
@@ -147,6 +148,7 @@ inline std::vector<SampleMessage> sample_messages(uint64_t file_handle, uint64_t
   using fuse::Opcode;
   const std::string name = text_of("file");
   const uint64_t file = 2;
+  const fuse::LkIn lock{.fh = file_handle, .lk = {.end = 9, .type = F_WRLCK}};
   const fuse::ReadIn read_directory{.fh = directory_handle, .size = 512};
   return {
       {Opcode::lookup, name, sizeof(fuse::EntryOut)},
@@ -187,7 +189,20 @@ inline std::vector<SampleMessage> sample_messages(uint64_t file_handle, uint64_t
       {Opcode::lseek, bytes_of(fuse::LseekIn{.fh = file_handle}), sizeof(fuse::LseekOut), file},
       {Opcode::copy_file_range, bytes_of(fuse::CopyFileRangeIn{.fh_in = file_handle}),
        sizeof(fuse::WriteOut), file},
+      {Opcode::copy_file_range_64, bytes_of(fuse::CopyFileRangeIn{.fh_in = file_handle}),
+       sizeof(fuse::CopyFileRangeOut), file},
       {Opcode::syncfs, "", 0},
+      {Opcode::getlk, bytes_of(lock), sizeof(fuse::LkOut), file},
+      {Opcode::setlk, bytes_of(lock), 0, file},
+      {Opcode::setlkw, bytes_of(lock), 0, file},
+      {Opcode::bmap, bytes_of(fuse::BmapIn{}), sizeof(fuse::BmapOut), file},
+      {Opcode::ioctl,
+       bytes_of(fuse::IoctlIn{.fh = file_handle, .in_size = 4, .out_size = 4}) + "four",
+       sizeof(fuse::IoctlOut) + 4, file},
+      {Opcode::poll, bytes_of(fuse::PollIn{.fh = file_handle}), sizeof(fuse::PollOut), file},
+      {Opcode::tmpfile, bytes_of(fuse::CreateIn{}) + text_of("/"),
+       sizeof(fuse::EntryOut) + sizeof(fuse::OpenOut)},
+      {Opcode::statx, bytes_of(fuse::StatxIn{}), sizeof(fuse::StatxOut), file},
       {Opcode::release, bytes_of(fuse::ReleaseIn{.fh = file_handle}), 0, file},
       {Opcode::releasedir, bytes_of(fuse::ReleaseIn{.fh = directory_handle}), 0},
   };
@@ -198,7 +213,7 @@ inline fuse::InitIn linux_init(uint32_t minor = 45) {
           .minor = minor,
           .max_readahead = 128 << 10,
           .flags = static_cast<uint32_t>(0xffffffff & ~fuse::init_flag::kInitReserved),
-          .flags2 = 0xff};
+          .flags2 = 0x7ff};
 }
 
 }  // namespace dpfs

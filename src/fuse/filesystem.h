@@ -4,6 +4,7 @@
 
 #include "base/op.h"
 #include "fuse/args.h"
+#include "fuse/cache_policy.h"
 #include "fuse/request.h"
 
 namespace dpfs {
@@ -15,6 +16,8 @@ struct Negotiated {
   uint64_t flags = 0;  // fuse::init_flag, as both sides have them
   uint32_t write_bytes_max = 0;
   uint32_t readahead_bytes_max = 0;
+  CachePolicy cache;       // the operator's wish
+  bool direct_io = false;  // the tenant's O_DIRECT is to be passed on to what is below
 };
 
 // Called on its device's reactor, for one session at a time. Every method may answer at once or
@@ -37,13 +40,18 @@ class FileSystem {
   // Here, the flags are cleared that promise the tenant what a file system has to do on purpose:
   // Linux does not go back to READDIR when READDIRPLUS says ENOSYS, and leaves set-user-id bits to
   // a device that says it drops them.
-  virtual void begin(Negotiated& negotiated) {
-    negotiated.flags &= ~(fuse::init_flag::kDoReaddirplus | fuse::init_flag::kReaddirplusAuto |
-                          fuse::init_flag::kHandleKillprivV2);
-  }
+  virtual void begin(Negotiated& negotiated) { negotiated.flags &= ~fuse::kPromiseFlags; }
   // The session is over: forget all nodes, close all handles. No operation is in flight, and none
   // comes before it returns, also where it lets the reactor go on meanwhile.
   virtual void end() noexcept {}
+
+  // The tenant no longer waits for its request of that number (INTERRUPT). An operation that waits
+  // for something that may never come (a lock) answers EINTR soon; others go on. May come before
+  // the request itself (EarlyInterrupts).
+  virtual void interrupt(uint64_t /*unique*/) noexcept {}
+  // All operations that wait so answer ENOLCK soon: the transport is being stopped, or the session
+  // ends.
+  virtual void end_waits() noexcept {}
 
 #define DPFS_OP(name, Args, Out, effect) \
   virtual Op<Out> name(Request& /*request*/, const Args& /*args*/) { return Errno::nosys; }

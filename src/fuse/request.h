@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/errno.h"
+#include "fuse/name.h"
 #include "fuse/wire.h"
 #include "guest/io_view.h"
 
@@ -24,6 +25,18 @@ class ReplySink {
   ~ReplySink() = default;
 };
 
+// What comes with a request that makes something new: CREATE, MKNOD, MKDIR, SYMLINK, TMPFILE. Each
+// part is there only where it was agreed on at INIT.
+struct Creation {
+  // A security label that the new object shall have from its first moment on. No name: none.
+  Name context_name;  // "security.selinux"
+  IoView context;     // its value
+  // A group of the user's, besides request.header.gid, in which the new object may be made.
+  uint32_t group = kNoGroup;
+
+  static constexpr uint32_t kNoGroup = UINT32_MAX;
+};
+
 // Lives in a slot of its transport, is reused, and never moves. Of its reactor only.
 class Request {
  public:
@@ -33,12 +46,15 @@ class Request {
 
   fuse::InHeader header{};  // our copy: tenant memory is read once
   IoView in;                // what the tenant sent and we have not taken yet
+  IoView extensions;        // what the tenant sent behind the operation's arguments
   IoView out;               // where the answer goes, OutHeader first
+  Creation creation;
   ReplySink* sink = nullptr;
 
   // Copies of the names in the message. The longest: SYMLINK's name of 255 and target of 4095
-  // bytes, each with its NUL. Untouched pages of it cost no memory.
-  static constexpr size_t kNamesMax = 256 + 4096;
+  // bytes, and the name of a security label, each with its NUL. Untouched pages of it cost no
+  // memory.
+  static constexpr size_t kNamesMax = 256 + 4096 + 256;
   char names[kNamesMax];
 };
 

@@ -2,6 +2,7 @@
 // Dispatch of FUSE messages to a file system.
 #include "fuse/session.h"
 
+#include <algorithm>
 #include <concepts>
 #include <type_traits>
 #include <utility>
@@ -20,10 +21,21 @@ constexpr uint64_t kOfferedFlags =
     fuse::init_flag::kAutoInvalData | fuse::init_flag::kDoReaddirplus |
     fuse::init_flag::kReaddirplusAuto | fuse::init_flag::kAsyncDio |
     fuse::init_flag::kParallelDirops | fuse::init_flag::kMaxPages | fuse::init_flag::kSetxattrExt |
-    fuse::init_flag::kHandleKillprivV2 | fuse::init_flag::kInitExt;
+    fuse::init_flag::kHandleKillprivV2 | fuse::init_flag::kInitExt | fuse::init_flag::kPosixLocks |
+    fuse::init_flag::kFlockLocks | fuse::init_flag::kExportSupport | fuse::init_flag::kDontMask |
+    fuse::init_flag::kHasIoctlDir | fuse::init_flag::kPosixAcl | fuse::init_flag::kSubmounts |
+    fuse::init_flag::kSecurityCtx | fuse::init_flag::kCreateSuppGroup |
+    fuse::init_flag::kHasExpireOnly | fuse::init_flag::kDirectIoAllowMmap |
+    fuse::init_flag::kAllowIdmap;
 
 template <class Args>
 concept SaysSizeWhenEmpty = std::same_as<Args, GetxattrArgs> || std::same_as<Args, ListxattrArgs>;
+
+uint64_t offered_flags(const Session::Options& options) noexcept {
+  uint64_t flags = kOfferedFlags | options.transport_flags;
+  if (options.writeback) flags |= fuse::init_flag::kWritebackCache;
+  return flags;
+}
 
 // True for the question "how long would it be?", which is answered by a GetxattrOut instead of
 // bytes.
@@ -35,16 +47,20 @@ bool asks_size(const Args& args) noexcept {
 
 template <class Out>
 constexpr size_t reply_bytes() noexcept {
-  if constexpr (std::same_as<Out, Unit> || std::same_as<Out, uint32_t>)
+  if constexpr (std::same_as<Out, Unit> || std::same_as<Out, uint32_t>) {
     return 0;
-  else
+  } else if constexpr (std::same_as<Out, IoctlDone>) {
+    return sizeof(fuse::IoctlOut);
+  } else {
     return sizeof(Out);
+  }
 }
 
 template <class Out>
 uint64_t payload_bytes(const Out& out) noexcept {
   if constexpr (std::same_as<Out, uint32_t>) return out;
   if constexpr (std::same_as<Out, fuse::WriteOut>) return out.size;
+  if constexpr (std::same_as<Out, fuse::CopyFileRangeOut>) return out.bytes_copied;
   return 0;
 }
 
@@ -66,6 +82,8 @@ const char* opcode_name(uint32_t opcode) noexcept {
       return "batch_forget";
     case Opcode::rename:
       return "rename";
+    case Opcode::copy_file_range_64:
+      return "copy_file_range_64";
     default:
       return nullptr;
   }
@@ -115,8 +133,20 @@ void Session::dispatch(Request& request, Reply reply) noexcept {
       ++in_flight_;
       return answer<Unit>(request, std::move(reply), fs_.rename2(request, *args), false);
     }
+    case Opcode::copy_file_range_64: {
+      const Result<CopyFileRangeArgs> args = decode(request, limits_, ArgsOf<CopyFileRangeArgs>{});
+      if (!args) return refuse(request, std::move(reply), args.error());
+      if (request.out.size() < sizeof(fuse::OutHeader) + sizeof(fuse::CopyFileRangeOut)) {
+        return refuse(request, std::move(reply), Errno::inval);
+      }
+      ++in_flight_;
+      return answer<fuse::CopyFileRangeOut>(request, std::move(reply),
+                                            fs_.copy_file_range(request, *args), false);
+    }
     case Opcode::batch_forget:
       return batch_forget(request, std::move(reply));
+    case Opcode::interrupt:
+      return interrupt(request, std::move(reply));
     case Opcode::destroy:
       return destroy(std::move(reply));
     default:
@@ -165,6 +195,16 @@ void Session::finish(Request& request, Reply& reply, Result<Out> result, bool sa
       reply.value(fuse::GetxattrOut{.size = *result});
     } else {
       reply.bytes(*result);
+    }
+  } else if constexpr (std::same_as<Out, IoctlDone>) {
+    IoView payload = request.out.rest(sizeof(fuse::OutHeader));
+    payload.store(fuse::IoctlOut{.result = result->result});
+    reply.bytes(static_cast<uint32_t>(sizeof(fuse::IoctlOut)) + result->bytes);
+  } else if constexpr (std::same_as<Out, fuse::CopyFileRangeOut>) {
+    if (opcode == Opcode::copy_file_range) {
+      reply.value(fuse::WriteOut{.size = static_cast<uint32_t>(result->bytes_copied)});
+    } else {
+      reply.value(*result);
     }
   } else {
     reply.value(*result);
@@ -243,14 +283,16 @@ Errno Session::negotiate(const fuse::InitIn& in) noexcept {
   if ((theirs & fuse::init_flag::kInitExt) != 0) theirs |= uint64_t{in.flags2} << 32;
   negotiated_ = {
       .minor = std::min(in.minor, fuse::kMinorVersion),
-      .flags = theirs & kOfferedFlags,
+      .flags = theirs & offered_flags(options_),
       .write_bytes_max = options_.io_bytes_max,
       .readahead_bytes_max = in.max_readahead,
+      .cache = options_.cache,
+      .direct_io = options_.direct_io,
   };
   fs_.begin(negotiated_);
   limits_ = {
       .io_bytes_max = options_.io_bytes_max,
-      .setxattr_ext = (negotiated_.flags & fuse::init_flag::kSetxattrExt) != 0,
+      .flags = negotiated_.flags,
   };
   state_ = State::begun;
   may_begin_again_ = false;
@@ -276,7 +318,16 @@ fuse::InitOut Session::init_out(const fuse::InitIn& in) const noexcept {
 void Session::destroy(Reply reply) noexcept {
   state_ = State::ending;
   destroy_reply_.emplace(std::move(reply));
+  fs_.end_waits();
   if (in_flight_ == 0) end();
+}
+
+// Has no answer. (Linux would take EAGAIN as "tell me again later".)
+void Session::interrupt(Request& request, Reply reply) noexcept {
+  const Result<fuse::InterruptIn> in = request.in.load<fuse::InterruptIn>();
+  if (!in) return refuse(request, std::move(reply), in.error());
+  fs_.interrupt(in->unique);
+  reply.none();
 }
 
 void Session::batch_forget(Request& request, Reply reply) noexcept {

@@ -41,6 +41,10 @@ class Session {
     uint32_t io_bytes_max = 1u << 20;  // of one READ or WRITE; a multiple of 4096
     uint16_t background_max =
         128;  // requests that the tenant's kernel may have under way unasked (readahead)
+    CachePolicy cache;
+    bool writeback = false;  // the tenant's kernel may keep what is written, and write it later
+    bool direct_io = false;  // see Negotiated
+    uint64_t transport_flags = 0;  // fuse::init_flag: what the transport can do besides
   };
 
   // `name` is for the log (the device's tag). `counters` go on from session to session.
@@ -59,6 +63,9 @@ class Session {
   // and an INIT that comes next begins a new session instead of being a mistake.
   void queues_stopped() noexcept { may_begin_again_ = true; }
 
+  // Operations that wait without bound (for a lock) are to end: the queues are being stopped.
+  void end_waits() noexcept { fs_.end_waits(); }
+
   bool begun() const noexcept { return state_ == State::begun; }
   const Negotiated& negotiated() const noexcept { return negotiated_; }
   // Requests that the file system has and has not answered.
@@ -71,6 +78,7 @@ class Session {
   void init(Request& request, Reply reply) noexcept;
   void destroy(Reply reply) noexcept;
   void batch_forget(Request& request, Reply reply) noexcept;
+  void interrupt(Request& request, Reply reply) noexcept;
   Errno negotiate(const fuse::InitIn& in) noexcept;
   fuse::InitOut init_out(const fuse::InitIn& in) const noexcept;
   void end() noexcept;

@@ -2,6 +2,7 @@
 // The session: INIT, order of messages, replies, the end. (Decoding: decode_test.cc.)
 #include "fuse/session.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <memory>
@@ -93,7 +94,7 @@ TEST_F(SessionTest, WhollyByteSwappedInitIsRefusedForItsByteOrder) {
 TEST_F(SessionTest, InitOfferIsTheIntersection) {
   fuse::InitIn in = linux_init();
   in.flags = static_cast<uint32_t>(init_flag::kAsyncRead | init_flag::kMaxPages |
-                                   init_flag::kExportSupport | init_flag::kPosixLocks);
+                                   init_flag::kSpliceRead | init_flag::kMapAlignment);
   EXPECT_EQ(init(in), Errno::none);
   EXPECT_EQ(init_out_.flags, init_flag::kAsyncRead | init_flag::kMaxPages);
   EXPECT_EQ(init_out_.flags2, 0u);
@@ -369,6 +370,49 @@ TEST_F(BegunSession, DestroyWaitsForABatchOfForgets) {
   EXPECT_EQ(fs_.lookups_lost, 7u);
   EXPECT_EQ(fs_.ended, 1u);
   EXPECT_EQ(destroy.error(), Errno::none);
+}
+
+// ---- Waits without bound
+// --------------------------------------------------------------------------
+
+TEST_F(SessionTest, InterruptIsHandedOnAndHasNoAnswer) {
+  ASSERT_EQ(init(linux_init()), Errno::none);
+  FakeMessage message(Opcode::interrupt, bytes_of(fuse::InterruptIn{77}));
+  serve(message);
+  EXPECT_TRUE(message.answered());
+  EXPECT_EQ(message.written(), 0u);
+  EXPECT_THAT(fs_.interrupted, testing::ElementsAre(77u));
+}
+
+TEST_F(SessionTest, DestroyEndsWhatWaitsWithoutBound) {
+  ASSERT_EQ(init(linux_init()), Errno::none);
+  FakeMessage destroy(Opcode::destroy);
+  serve(destroy);
+  EXPECT_EQ(fs_.waits_ended, 1u);
+}
+
+TEST_F(SessionTest, OperatorsWishesReachTheFileSystem) {
+  Session::Options options;
+  options.cache = CachePolicy::metadata();
+  options.writeback = true;
+  options.direct_io = true;
+  options.transport_flags = init_flag::kOverIoUring;
+  Session session(fs_, "test", options, counters_);
+  FakeMessage message(Opcode::init, bytes_of([] {
+                        fuse::InitIn in = linux_init();
+                        in.flags2 = 0xffffffff;
+                        return in;
+                      }()));
+  ASSERT_EQ(message.serve(session).error(), Errno::none);
+  EXPECT_EQ(fs_.negotiated.cache.attr_valid_ms, CachePolicy::kDayMs);
+  EXPECT_TRUE(fs_.negotiated.direct_io);
+  EXPECT_NE(fs_.negotiated.flags & init_flag::kWritebackCache, 0u);
+  EXPECT_NE(fs_.negotiated.flags & init_flag::kOverIoUring, 0u);
+}
+
+TEST_F(SessionTest, WritebackIsNotAgreedOnUnasked) {
+  ASSERT_EQ(init(linux_init()), Errno::none);
+  EXPECT_EQ(fs_.negotiated.flags & init_flag::kWritebackCache, 0u);
 }
 
 // ---- The end ------------------------------------------------------------------------------------

@@ -168,6 +168,15 @@ inline constexpr uint64_t kOverIoUring = 1ull << 41;        // 7.42
 inline constexpr uint64_t kRequestTimeout = 1ull << 42;     // 7.43
 }  // namespace init_flag
 
+// What a device promises to do by agreeing, where the tenant does not find out and do without when
+// it doesn't.
+inline constexpr uint64_t kPromiseFlags =
+    init_flag::kPosixLocks | init_flag::kFlockLocks | init_flag::kExportSupport |
+    init_flag::kDontMask | init_flag::kHasIoctlDir | init_flag::kDoReaddirplus |
+    init_flag::kReaddirplusAuto | init_flag::kWritebackCache | init_flag::kHandleKillprivV2 |
+    init_flag::kPosixAcl | init_flag::kSubmounts | init_flag::kSecurityCtx |
+    init_flag::kCreateSuppGroup | init_flag::kAllowIdmap;
+
 // ReleaseIn::release_flags
 namespace release_flag {
 inline constexpr uint32_t kFlush = 1u << 0;

@@ -30,6 +30,8 @@ class Layer : public FileSystem {
 
   void begin(Negotiated& negotiated) override { next_.begin(negotiated); }
   void end() noexcept override { next_.end(); }
+  void interrupt(uint64_t unique) noexcept override { next_.interrupt(unique); }
+  void end_waits() noexcept override { next_.end_waits(); }
 
 #define DPFS_OP(name, Args, Out, effect)                                                \
   Op<Out> name(Request& request, const Args& args) override {                           \
@@ -61,6 +63,9 @@ class Layer : public FileSystem {
     if (!result) return {result.error(), 0};
     if constexpr (std::same_as<Out, uint32_t>) return {Errno::none, *result};
     if constexpr (std::same_as<Out, fuse::WriteOut>) return {Errno::none, result->size};
+    if constexpr (std::same_as<Out, fuse::CopyFileRangeOut>) {
+      return {Errno::none, result->bytes_copied};
+    }
     return {Errno::none, 0};
   }
 

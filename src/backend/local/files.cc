@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a tenant does with regular files of the local back end, from OPEN to RELEASE.
+#include <sys/file.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -83,6 +84,13 @@ Op<fuse::OpenOut> LocalFs::open(Request&, const OpenArgs& args) {
 }
 
 Op<Unit> LocalFs::release(Request&, const ReleaseArgs& args) {
+  if (args.drops_flock) {
+    OpenFile* file = files_.find(args.handle, args.node);
+    if (file == nullptr) return Errno::badf;
+    // A request that still uses the file would keep the lock with it.
+    const OpenFileRef open(files_, *file);
+    reactor_.blocking([&] { return ::flock(open->fd.get(), LOCK_UN); });
+  }
   return files_.close(args.handle, args.node);
 }
 
@@ -198,8 +206,9 @@ Op<fuse::WriteOut> LocalFs::write(Request&, const WriteArgs& args) {
 Op<Unit> LocalFs::flush(Request&, const FlushArgs& args) {
   OpenFile* found = files_.find(args.handle, args.node);
   if (found == nullptr) return Errno::badf;
-  if (nodes_.flush_is_idle(args.node)) return Unit{};
   const OpenFileRef file(files_, *found);
+  locks_.drop(args.node, args.lock_owner);
+  if (nodes_.flush_is_idle(args.node)) return Unit{};
   const Result<int> closed = nodes_.opening([&]() -> Result<int> {
     const Result<int> copy =
         local::checked([&] { return ::fcntl(file->fd.get(), F_DUPFD_CLOEXEC, 0); });
@@ -260,7 +269,8 @@ Op<fuse::LseekOut> LocalFs::lseek(Request&, const LseekArgs& args) {
   return fuse::LseekOut{.offset = static_cast<uint64_t>(*offset)};
 }
 
-Op<fuse::WriteOut> LocalFs::copy_file_range(Request& request, const CopyFileRangeArgs& args) {
+Op<fuse::CopyFileRangeOut> LocalFs::copy_file_range(Request& request,
+                                                    const CopyFileRangeArgs& args) {
   OpenFile* found_in = files_.find(args.handle_in, args.node_in);
   OpenFile* found_out = files_.find(args.handle_out, args.node_out);
   if (found_in == nullptr || found_out == nullptr) return Errno::badf;
@@ -279,7 +289,7 @@ Op<fuse::WriteOut> LocalFs::copy_file_range(Request& request, const CopyFileRang
     });
   });
   if (!copied) return copied.error();
-  return fuse::WriteOut{.size = static_cast<uint32_t>(*copied), .padding = 0};
+  return fuse::CopyFileRangeOut{static_cast<uint64_t>(*copied)};
 }
 
 }  // namespace dpfs

@@ -12,35 +12,28 @@ namespace dpfs {
 using local::Pinned;
 namespace init_flag = fuse::init_flag;
 
-namespace {
-
-// What a device may agree to only when its file system does something for it.
-constexpr uint64_t kPromises =
-    init_flag::kPosixLocks | init_flag::kFlockLocks | init_flag::kExportSupport |
-    init_flag::kHasIoctlDir | init_flag::kDoReaddirplus | init_flag::kReaddirplusAuto |
-    init_flag::kWritebackCache | init_flag::kHandleKillpriv | init_flag::kHandleKillprivV2 |
-    init_flag::kPosixAcl | init_flag::kSubmounts | init_flag::kSecurityCtx |
-    init_flag::kCreateSuppGroup | init_flag::kAllowIdmap | init_flag::kPassthrough |
-    init_flag::kMapAlignment;
-
-}  // namespace
-
 LocalFs::LocalFs(Reactor& reactor, const LocalOptions& options)
     : reactor_(reactor),
       options_(options),
       nodes_(reactor, {.path = options.path,
                        .descriptors_max = options.descriptors_max,
                        .file_handles = options.file_handles}),
-      files_(nodes_) {}
+      files_(nodes_),
+      locks_(reactor, nodes_),
+      lock_waits_(reactor) {}
 
-LocalFs::~LocalFs() { files_.clear(); }
+LocalFs::~LocalFs() {
+  locks_.clear();
+  files_.clear();
+}
 
 void LocalFs::begin(Negotiated& negotiated) {
   uint64_t supported = init_flag::kDoReaddirplus | init_flag::kReaddirplusAuto |
-                       init_flag::kWritebackCache | init_flag::kHandleKillprivV2;
+                       init_flag::kWritebackCache | init_flag::kHandleKillprivV2 |
+                       init_flag::kPosixLocks | init_flag::kFlockLocks;
   if (options_.announce_submounts) supported |= init_flag::kSubmounts;
   if (nodes_.uses_handles()) supported |= init_flag::kExportSupport;
-  negotiated.flags &= ~kPromises | supported;
+  negotiated.flags &= ~fuse::kPromiseFlags | supported;
   if ((negotiated.flags & init_flag::kExportSupport) != 0) {
     nodes_.keep_forgotten(options_.forgotten_max);
   }
@@ -48,6 +41,8 @@ void LocalFs::begin(Negotiated& negotiated) {
 }
 
 void LocalFs::end() noexcept {
+  locks_.clear();
+  lock_waits_.start_over();
   files_.clear();
   nodes_.start_over();
   negotiated_ = {};

@@ -8,7 +8,9 @@
 #include <cstdint>
 #include <string>
 
+#include "backend/local/file_locks.h"
 #include "backend/local/identity.h"
+#include "backend/local/lock_wait.h"
 #include "backend/local/nodes.h"
 #include "backend/local/open_files.h"
 #include "backend/local/spares.h"
@@ -63,6 +65,8 @@ class LocalFs final : public FileSystem {
 
   void begin(Negotiated& negotiated) override;
   void end() noexcept override;
+  void interrupt(uint64_t unique) noexcept override;
+  void end_waits() noexcept override;
 
 #define DPFS_OP(name, Args, Out, effect) Op<Out> name(Request& request, const Args& args) override;
 #include "fuse/ops.def"
@@ -71,6 +75,7 @@ class LocalFs final : public FileSystem {
   uint32_t nodes() const noexcept { return nodes_.size(); }
   uint32_t descriptors() const noexcept { return nodes_.descriptors(); }
   size_t open_files() const noexcept { return files_.size(); }
+  uint32_t lock_owners() const noexcept { return locks_.size(); }
   bool uses_handles() noexcept { return nodes_.uses_handles(); }
 
  private:
@@ -105,6 +110,8 @@ class LocalFs final : public FileSystem {
   Result<bool> at_end(local::OpenFile& file, uint64_t offset) noexcept;
   Result<uint32_t> read_waiting(local::OpenFileRef file, const ReadArgs& args) noexcept;
   Op<Unit> sync_later(local::OpenFileRef file, bool data_only);
+  Op<Unit> wait_for_lock(Request& request, local::LockOwnerRef owner, LockArgs args);
+  Op<Unit> wait_for_flock(Request& request, local::OpenFileRef file, LockArgs args);
   Op<uint32_t> list(const ReaddirArgs& args, bool plus) noexcept;
   bool put(DirentWriter& writer, const local::Directory& directory, const local::HostEntry& host,
            bool plus) noexcept;
@@ -116,6 +123,8 @@ class LocalFs final : public FileSystem {
   const local::Identity identity_;
   local::Nodes nodes_;
   local::OpenFiles files_;
+  local::FileLocks locks_;
+  local::LockWaits lock_waits_;
   local::Spares<Iovecs> iovecs_;
   local::Spares<Scratch> scratch_;
   Negotiated negotiated_;

@@ -404,7 +404,7 @@ TEST_P(LocalFsTest, RangeIsCopiedOnTheHost) {
   host_write("to", "..........");
   const NodeId from = node("from");
   const NodeId to = node("to");
-  const Result<fuse::WriteOut> out =
+  const Result<fuse::CopyFileRangeOut> out =
       call(&LocalFs::copy_file_range, {.node_in = from,
                                        .handle_in = open(from, O_RDONLY),
                                        .offset_in = 2,
@@ -414,7 +414,7 @@ TEST_P(LocalFsTest, RangeIsCopiedOnTheHost) {
                                        .length = 3,
                                        .flags = 0});
   ASSERT_TRUE(out) << describe(out.error());
-  EXPECT_EQ(out->size, 3u);
+  EXPECT_EQ(out->bytes_copied, 3u);
   EXPECT_EQ(host_read("to"), "....234...");
 }
 

@@ -97,7 +97,8 @@ Result<Unit> Vring::remap(MemoryPin memory) noexcept {
 
 void Vring::stop() noexcept {
   stopping_ = true;
-  if (in_flight_ == 0) stopped();
+  if (in_flight_ == 0) return stopped();
+  session_->end_waits();
 }
 
 void Vring::stopped() noexcept {

@@ -28,9 +28,10 @@ LocalFs::~LocalFs() {
 }
 
 void LocalFs::begin(Negotiated& negotiated) {
-  uint64_t supported = init_flag::kDoReaddirplus | init_flag::kReaddirplusAuto |
-                       init_flag::kWritebackCache | init_flag::kHandleKillprivV2 |
-                       init_flag::kPosixLocks | init_flag::kFlockLocks;
+  uint64_t supported = init_flag::kDontMask | init_flag::kDoReaddirplus |
+                       init_flag::kReaddirplusAuto | init_flag::kWritebackCache |
+                       init_flag::kHandleKillprivV2 | init_flag::kPosixLocks |
+                       init_flag::kFlockLocks;
   if (options_.announce_submounts) supported |= init_flag::kSubmounts;
   if (nodes_.uses_handles()) supported |= init_flag::kExportSupport;
   negotiated.flags &= ~fuse::kPromiseFlags | supported;

@@ -7,7 +7,6 @@
 #include <memory>
 #include <string>
 
-#include "daemon/share_config.h"
 #include "daemon/url.h"
 #include "fuse/filesystem.h"
 #include "io/reactor.h"
@@ -16,11 +15,8 @@ namespace dpfs {
 
 class Backends {
  public:
-  // `url` is what this back end alone understands; of `share` it follows what it can: the rest is
-  // the layers' and the session's. Throws std::exception, with a message for the operator, when it
-  // cannot be served.
-  using Make = std::function<std::unique_ptr<FileSystem>(Reactor& reactor, Url& url,
-                                                         const ShareConfig& share)>;
+  // Throws std::exception, with a message for the operator, when the URL cannot be served.
+  using Make = std::function<std::unique_ptr<FileSystem>(Reactor& reactor, Url& url)>;
 
   // Those that come with DPFS: local and null.
   static Backends built_in();
@@ -28,8 +24,7 @@ class Backends {
   // To add one of your own: examples/ shows how.
   void add(const std::string& scheme, const std::string& usage, Make make);
 
-  // The back end alone; make_share() gives all that `share` asks for.
-  std::unique_ptr<FileSystem> make(Reactor& reactor, const ShareConfig& share) const;
+  std::unique_ptr<FileSystem> make(Reactor& reactor, const std::string& url) const;
   // Throws std::invalid_argument when no back end has the URL's scheme. Before anything is started.
   void check(const std::string& url) const;
   // For --help: a line for each scheme.

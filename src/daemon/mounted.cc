@@ -15,7 +15,6 @@
 
 #include "base/log.h"
 #include "daemon/reactor_call.h"
-#include "daemon/share.h"
 #include "transport/devfuse/kernel_mount.h"
 
 namespace dpfs {
@@ -42,7 +41,7 @@ Mounted::Mounted(const MountConfig& config, const Backends& backends)
 
 // The one place that decides what is mounted: back end and layers.
 std::unique_ptr<FileSystem> Mounted::make_file_system(const Backends& backends) {
-  return make_share(*reactor_, {.url = config_.url}, backends);
+  return backends.make(*reactor_, config_.url);
 }
 
 void Mounted::start() {

@@ -60,8 +60,8 @@ fuse::Attr LocalFs::attr_of(const Stat& stat) const noexcept {
 }
 
 fuse::AttrOut LocalFs::attr_out(const Stat& stat) const noexcept {
-  return {.attr_valid = seconds_of(options_.attr_valid_ms),
-          .attr_valid_nsec = nanoseconds_of(options_.attr_valid_ms),
+  return {.attr_valid = seconds_of(negotiated_.cache.attr_valid_ms),
+          .attr_valid_nsec = nanoseconds_of(negotiated_.cache.attr_valid_ms),
           .dummy = 0,
           .attr = attr_of(stat)};
 }
@@ -70,10 +70,10 @@ fuse::EntryOut LocalFs::entry_out(const local::Nodes::Found& found,
                                   const Stat& stat) const noexcept {
   fuse::EntryOut out{.nodeid = static_cast<uint64_t>(found.node),
                      .generation = found.generation,
-                     .entry_valid = seconds_of(options_.entry_valid_ms),
-                     .attr_valid = seconds_of(options_.attr_valid_ms),
-                     .entry_valid_nsec = nanoseconds_of(options_.entry_valid_ms),
-                     .attr_valid_nsec = nanoseconds_of(options_.attr_valid_ms),
+                     .entry_valid = seconds_of(negotiated_.cache.entry_valid_ms),
+                     .attr_valid = seconds_of(negotiated_.cache.attr_valid_ms),
+                     .entry_valid_nsec = nanoseconds_of(negotiated_.cache.entry_valid_ms),
+                     .attr_valid_nsec = nanoseconds_of(negotiated_.cache.attr_valid_ms),
                      .attr = attr_of(stat)};
   if (found.begins_mount && (negotiated_.flags & fuse::init_flag::kSubmounts) != 0) {
     out.attr.flags = fuse::attr_flag::kSubmount;

@@ -73,10 +73,7 @@ Op<fuse::OpenOut> LocalFs::opendir(Request&, const OpenArgs& args) {
   Result<fuse::OpenOut> out = open_node(args.node, O_RDONLY | O_DIRECTORY, 0);
   if (!out) return out;
   fuse::OpenOut directory = *out;
-  directory.open_flags = 0;
-  if (options_.keep_cache) {
-    directory.open_flags = fuse::open_flag::kKeepCache | fuse::open_flag::kCacheDir;
-  }
+  directory.open_flags = negotiated_.cache.directory_flags;
   return directory;
 }
 

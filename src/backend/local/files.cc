@@ -12,8 +12,8 @@ namespace dpfs {
 using local::OpenFile;
 using local::OpenFileRef;
 
-// Only flags that mean the same for any opener. O_DIRECT is left out: the tenant's buffers need not
-// be aligned as this file system wants them. O_APPEND belongs to each write: see write_flags_for().
+// Only flags that mean the same for any opener. O_DIRECT is left out: see local::DirectFile.
+// O_APPEND belongs to each write: see write_flags_for().
 int LocalFs::host_flags(uint32_t flags) const noexcept {
   constexpr int kKept = O_ACCMODE | O_TRUNC | O_DSYNC | O_SYNC | O_NOATIME;
   int host = static_cast<int>(flags) & kKept;
@@ -74,8 +74,7 @@ Result<fuse::OpenOut> LocalFs::hand_out(NodeId node, Fd fd) noexcept {
   fuse::OpenOut out{};
   out.fh = static_cast<uint64_t>(*handle);
   // The host's kernel orders writes to one file; the tenant's need not.
-  out.open_flags = fuse::open_flag::kParallelDirectWrites;
-  if (options_.keep_cache) out.open_flags |= fuse::open_flag::kKeepCache;
+  out.open_flags = fuse::open_flag::kParallelDirectWrites | negotiated_.cache.file_flags;
   return out;
 }
 
@@ -98,6 +97,10 @@ Op<uint32_t> LocalFs::read(Request&, const ReadArgs& args) {
   OpenFile* found = files_.find(args.handle, args.node);
   if (found == nullptr) return Errno::badf;
   OpenFileRef file(files_, *found);
+  if ((args.flags & O_DIRECT) != 0 && negotiated_.direct_io &&
+      goes_direct(*file, args.offset, args.into.size())) {
+    return read_direct(std::move(file), args);
+  }
   if (!file->no_wait) return read_waiting(std::move(file), args);
 
   iovec room[IOV_MAX];
@@ -183,14 +186,20 @@ Op<fuse::WriteOut> LocalFs::write(Request&, const WriteArgs& args) {
     const Result<Unit> ok = reactor_.blocking([&] { return local::drop_suid(file->fd.get()); });
     if (!ok) return ok.error();
   }
+  if (negotiated_.direct_io && goes_direct(*file, args)) return write_direct(file, args);
+  return write_cached(*file, args, 0);
+}
+
+// `bytes` of it are written already.
+Result<fuse::WriteOut> LocalFs::write_cached(OpenFile& file, const WriteArgs& args,
+                                             uint32_t bytes) noexcept {
   const int flags = write_flags_for(args);
   iovec room[IOV_MAX];
-  uint32_t bytes = 0;
   while (bytes < args.from.size()) {
     const std::span<iovec> parts = args.from.rest(bytes).to_iovecs(room);
     const Result<ssize_t> put = reactor_.blocking([&] {
       return local::checked([&] {
-        return ::pwritev2(file->fd.get(), parts.data(), static_cast<int>(parts.size()),
+        return ::pwritev2(file.fd.get(), parts.data(), static_cast<int>(parts.size()),
                           static_cast<off_t>(args.offset + bytes), flags);
       });
     });

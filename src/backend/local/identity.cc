@@ -19,6 +19,10 @@ uint32_t set_fs_gid(uint32_t gid) noexcept {
 }
 constexpr uint32_t kAsk = UINT32_MAX;
 
+bool set_groups(size_t count, const gid_t* groups) noexcept {
+  return ::syscall(SYS_setgroups, count, groups) == 0;
+}
+
 bool set_capabilities(const __user_cap_data_struct* capabilities) noexcept {
   __user_cap_header_struct header{.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
   return ::syscall(SYS_capset, &header, capabilities) == 0;
@@ -33,15 +37,20 @@ Identity::Identity() noexcept : uid_(set_fs_uid(kAsk)), gid_(set_fs_gid(kAsk)) {
   may_change_ = (capabilities_[0].effective & needed) == needed;
 }
 
-Identity::Scope::Scope(const Identity& own, uint32_t uid, uint32_t gid) noexcept : own_(own) {
-  set_fs_gid(gid);
-  set_fs_uid(uid);  // takes CAP_DAC_OVERRIDE and its like from root
-  entered_ = set_fs_uid(kAsk) == uid && set_fs_gid(kAsk) == gid;
+Identity::Scope::Scope(const Identity& own, const Creator& who) noexcept : own_(own) {
+  // The groups we were started with are not the tenant's user's. We have capabilities instead.
+  thread_local bool dropped_groups = false;
+  if (!dropped_groups) dropped_groups = set_groups(0, nullptr);
+  if (who.group != Creator::kNobody) has_group_ = set_groups(1, &who.group);
+  set_fs_gid(who.gid);
+  set_fs_uid(who.uid);  // takes CAP_DAC_OVERRIDE and its like from root
+  entered_ = set_fs_uid(kAsk) == who.uid && set_fs_gid(kAsk) == who.gid;
 }
 
 Identity::Scope::~Scope() {
   set_fs_uid(own_.uid_);  // gives root its capabilities back
   set_fs_gid(own_.gid_);
+  if (has_group_) set_groups(0, nullptr);
   if (overrides_) set_capabilities(own_.capabilities_);
 }
 

@@ -11,30 +11,46 @@
 
 namespace dpfs::local {
 
-// Who we are, found out at the start. Linux keeps file system ids (setfsuid(2)) and capabilities
-// for each thread, so taking on another's is safe inside one call of Reactor::blocking().
+// Whom something new shall belong to, and one more group that the user is in.
+struct Creator {
+  uint32_t uid;
+  uint32_t gid;
+  uint32_t group;
+
+  static constexpr uint32_t kNobody = UINT32_MAX;  // no id; no further group
+};
+
+// Who we are, found out at the start. Linux keeps file system ids (setfsuid(2)), groups and
+// capabilities for each thread, so taking on another's is safe inside one call of
+// Reactor::blocking().
 class Identity {
  public:
   Identity() noexcept;
 
-  // Calls `create`, which gives a Result, as `uid` and `gid`. The tenant's kernel has checked
-  // already whether they may; it knows groups that we don't, so a refusal is tried again with
-  // CAP_DAC_OVERRIDE. EPERM where those ids do not exist here (user namespaces). Without the right
-  // to change ids, everything is created as ourselves.
+  // Calls `create`, which gives a Result, as `who`. The tenant's kernel has checked already whether
+  // they may; it knows groups that we don't, so a refusal is tried again with CAP_DAC_OVERRIDE.
+  // (The one group that it may tell us decides whether a set-group-id bit stays.) EPERM where those
+  // ids do not exist here (user namespaces), or are none. Without the right to change ids,
+  // everything is created as ourselves.
   template <class F>
-  auto as(uint32_t uid, uint32_t gid, F create) const noexcept -> decltype(create()) {
-    if (!may_change_ || (uid == uid_ && gid == gid_)) return create();
-    Scope scope(*this, uid, gid);
+  auto as(const Creator& who, F create) const noexcept -> decltype(create()) {
+    if (who.uid == Creator::kNobody || who.gid == Creator::kNobody) return Errno::perm;
+    if (!may_change_ || (who.uid == uid_ && who.gid == gid_)) return create();
+    Scope scope(*this, who);
     if (!scope.entered()) return Errno::perm;
     auto result = create();
     if (!result && result.error() == Errno::acces && scope.override_access()) result = create();
     return result;
   }
 
+  bool has_capability(uint32_t capability) const noexcept {
+    return (capabilities_[capability / 32].effective >> capability % 32 & 1) != 0;
+  }
+
  private:
   class Scope {
    public:
-    Scope(const Identity& own, uint32_t uid, uint32_t gid) noexcept;
+    Scope(const Identity& own, const Creator& who) noexcept;
     Scope(const Scope&) = delete;
     Scope& operator=(const Scope&) = delete;
     ~Scope();
@@ -45,6 +61,7 @@ class Identity {
     const Identity& own_;
     bool entered_;
     bool overrides_ = false;
+    bool has_group_ = false;
   };
 
   uint32_t uid_;

@@ -5,7 +5,9 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "backend/local/acl.h"
 #include "backend/local/system.h"
+#include "backend/local/xattr_calls.h"
 
 namespace dpfs {
 
@@ -28,17 +30,34 @@ LocalFs::~LocalFs() {
 }
 
 void LocalFs::begin(Negotiated& negotiated) {
-  uint64_t supported = init_flag::kDontMask | init_flag::kDoReaddirplus |
-                       init_flag::kReaddirplusAuto | init_flag::kWritebackCache |
-                       init_flag::kHandleKillprivV2 | init_flag::kPosixLocks |
-                       init_flag::kFlockLocks;
+  uint64_t supported = init_flag::kDoReaddirplus | init_flag::kReaddirplusAuto |
+                       init_flag::kWritebackCache | init_flag::kHandleKillprivV2 |
+                       init_flag::kPosixLocks | init_flag::kFlockLocks | init_flag::kDontMask |
+                       init_flag::kHasIoctlDir | init_flag::kCreateSuppGroup |
+                       init_flag::kAllowIdmap;
   if (options_.announce_submounts) supported |= init_flag::kSubmounts;
   if (nodes_.uses_handles()) supported |= init_flag::kExportSupport;
+  if (keeps_acls()) supported |= init_flag::kPosixAcl;
+  if (keeps_labels()) supported |= init_flag::kSecurityCtx;
   negotiated.flags &= ~fuse::kPromiseFlags | supported;
   if ((negotiated.flags & init_flag::kExportSupport) != 0) {
     nodes_.keep_forgotten(options_.forgotten_max);
   }
   negotiated_ = negotiated;
+}
+
+// A tenant that checks ACLs leaves the umask to us as well, because whether it counts depends on
+// the parent directory's default ACL.
+bool LocalFs::keeps_acls() noexcept {
+  if (!options_.xattrs || !options_.posix_acls) return false;
+  const int root = nodes_.root_fd();
+  return reactor_.blocking([root] { return local::has_acls(root); });
+}
+
+// Others than the host's own security module need CAP_SYS_ADMIN to set a label.
+bool LocalFs::keeps_labels() const noexcept {
+  return options_.xattrs && options_.security_labels && local::has_xattr_at() &&
+         identity_.has_capability(CAP_SYS_ADMIN);
 }
 
 void LocalFs::end() noexcept {

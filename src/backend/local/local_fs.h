@@ -8,12 +8,14 @@
 #include <cstdint>
 #include <string>
 
+#include "backend/local/direct_file.h"
 #include "backend/local/file_locks.h"
 #include "backend/local/identity.h"
 #include "backend/local/lock_wait.h"
 #include "backend/local/nodes.h"
 #include "backend/local/open_files.h"
 #include "backend/local/spares.h"
+#include "backend/local/xattr_calls.h"
 #include "fuse/dirent_writer.h"
 #include "fuse/filesystem.h"
 #include "io/reactor.h"
@@ -27,13 +29,13 @@ struct HostEntry;
 struct LocalOptions {
   std::string path;  // the directory to share; links in this path itself are followed
 
-  // How long a tenant may believe what it was told without asking again. Longer is faster, and
-  // shows changes made on the host later.
-  uint32_t entry_valid_ms = 1000;
-  uint32_t attr_valid_ms = 1000;
-  // Whether the tenant's page cache outlives the opening of a file. Only where nobody else writes.
-  bool keep_cache = false;
   bool xattrs = true;
+  // Whether a tenant that checks ACLs gets those of the host's file system (FUSE_POSIX_ACL).
+  bool posix_acls = true;
+  // Whether a tenant's security module may put its labels on new objects (FUSE_SECURITY_CTX).
+  bool security_labels = true;
+  // Whether a tenant may change project ids, by which its quota is counted perhaps.
+  bool project_ids = false;
   // Whether a tenant is told where a mount begins inside the shared directory. Then Linux gives it
   // a device number of its own (st_dev), so that no two files seem to be one.
   bool announce_submounts = true;
@@ -56,7 +58,8 @@ struct LocalOptions {
 // through Reactor::submit() when the page cache has not got them.
 //
 // Made by a process that has CAP_DAC_READ_SEARCH, it uses file handles; with CAP_SETUID and
-// CAP_SETGID, new files belong to the tenant's users. It expects the process's umask to be 0.
+// CAP_SETGID, new files belong to the tenant's users; docs/fuse.md has more about rights. It
+// expects the process's umask to be 0.
 class LocalFs final : public FileSystem {
  public:
   // Throws std::runtime_error, with what to do, when the directory cannot be shared.
@@ -80,15 +83,18 @@ class LocalFs final : public FileSystem {
 
  private:
   using Iovecs = std::array<iovec, IOV_MAX>;
-  // The longest extended attribute, and the longest list of them.
-  static constexpr size_t kScratchBytes = 64 * 1024;
-  using Scratch = std::array<char, kScratchBytes>;
+  // What a tenant asks a new object's permissions to be.
+  struct Mode {
+    uint32_t mode;
+    uint32_t umask;
+  };
 
+  bool keeps_acls() noexcept;
+  bool keeps_labels() const noexcept;
   fuse::Attr attr_of(const local::Stat& stat) const noexcept;
   fuse::AttrOut attr_out(const local::Stat& stat) const noexcept;
   fuse::EntryOut entry_out(const local::Nodes::Found& found,
                            const local::Stat& stat) const noexcept;
-  Op<fuse::EntryOut> entry_of_new(const local::Directory& directory, const Name& name) noexcept;
 
   Op<fuse::EntryOut> look_up_dots(const LookupArgs& args) noexcept;
 
@@ -97,9 +103,13 @@ class LocalFs final : public FileSystem {
   Result<fuse::OpenOut> hand_out(NodeId node, Fd fd) noexcept;
   int host_flags(uint32_t flags) const noexcept;
   int write_flags_for(const WriteArgs& args) const noexcept;
-  uint32_t mode_for(uint32_t mode, uint32_t umask) const noexcept;
-  Result<CreateOut> create_new(Request& request, const local::Directory& directory,
-                               const CreateArgs& args) noexcept;
+  template <class F>
+  auto as_creator(const Request& request, Mode wanted, F create) const noexcept;
+  template <class F>
+  Op<fuse::EntryOut> make(Request& request, NodeId parent_node, const Name& name, Mode mode,
+                          int remove_flags, F create) noexcept;
+  Result<CreateOut> create_open(Request& request, const local::Directory& directory,
+                                const Name& name, Mode mode, int flags) noexcept;
   Result<CreateOut> create_existing(const local::Directory& directory,
                                     const CreateArgs& args) noexcept;
 
@@ -109,6 +119,12 @@ class LocalFs final : public FileSystem {
   Op<uint32_t> read_later(local::OpenFileRef file, ReadArgs args, uint32_t bytes);
   Result<bool> at_end(local::OpenFile& file, uint64_t offset) noexcept;
   Result<uint32_t> read_waiting(local::OpenFileRef file, const ReadArgs& args) noexcept;
+  Result<fuse::WriteOut> write_cached(local::OpenFile& file, const WriteArgs& args,
+                                      uint32_t bytes) noexcept;
+  bool goes_direct(local::OpenFile& file, uint64_t offset, size_t bytes) noexcept;
+  bool goes_direct(local::OpenFile& file, const WriteArgs& args) noexcept;
+  Op<uint32_t> read_direct(local::OpenFileRef file, ReadArgs args);
+  Op<fuse::WriteOut> write_direct(local::OpenFileRef file, WriteArgs args);
   Op<Unit> sync_later(local::OpenFileRef file, bool data_only);
   Op<Unit> wait_for_lock(Request& request, local::LockOwnerRef owner, LockArgs args);
   Op<Unit> wait_for_flock(Request& request, local::OpenFileRef file, LockArgs args);
@@ -126,7 +142,8 @@ class LocalFs final : public FileSystem {
   local::FileLocks locks_;
   local::LockWaits lock_waits_;
   local::Spares<Iovecs> iovecs_;
-  local::Spares<Scratch> scratch_;
+  local::Spares<local::XattrBuffer> xattr_buffers_;
+  local::Spares<local::AlignedBuffer> aligned_;
   Negotiated negotiated_;
 };
 

@@ -77,7 +77,7 @@ Result<Nodes::Found> Nodes::add_created(const Directory& directory, const Name& 
   NodeRow& row = **entered;
   const Found out = found(row, directory);
   if (row.handle_size == 0) {
-    remember_place(row, directory, name);
+    if (name.size() > 0) remember_place(row, directory, name);
     // Not O_PATH, but it does for all that we do with a node's descriptor.
     Fd copy(::fcntl(seen.fd.get(), F_DUPFD_CLOEXEC, 0));
     if (copy) give_descriptor(row, copy);

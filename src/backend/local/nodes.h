@@ -123,7 +123,7 @@ class Nodes {
   // The same for a name that has just been given to a new inode: never takes it for an old one.
   Result<Found> look_up_new(const Directory& directory, const Name& name, Stat& stat) noexcept;
   // The same for a new file whose descriptor, for reading and writing, is seen.fd; it stays the
-  // caller's.
+  // caller's. `name` is empty when it has none yet (O_TMPFILE).
   Result<Found> add_created(const Directory& directory, const Name& name, Seen& seen) noexcept;
   // The same for a node by its number alone, which the tenant may have forgotten: see keep().
   Result<Found> look_up_self(NodeId node, Stat& stat) noexcept;
@@ -168,6 +168,8 @@ class Nodes {
   // /proc/self/fd: the one way to some calls for a descriptor that was opened with O_PATH.
   int proc_fd() const noexcept { return proc_fd_.get(); }
   uint64_t root_ino() const noexcept { return root_.key.ino; }
+  // A descriptor of the root that is not O_PATH.
+  int root_fd() noexcept { return mounts_.at(root_.mount).fd.get(); }
   // Writes back the file system that `node` lies on, or all that anything is known of.
   Result<Unit> sync_mount(NodeId node) noexcept;
   Result<Unit> sync_all() noexcept;

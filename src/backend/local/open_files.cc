@@ -68,6 +68,8 @@ OpenFile* OpenFiles::take() noexcept {
 
 void OpenFiles::give_back(OpenFile& file) noexcept {
   nodes_.close(std::move(file.fd));
+  nodes_.close(std::move(file.direct.fd));
+  file.direct.state = DirectFile::State::untried;
   file.node.reset();
   drop_listing(file);
   file.next_free = first_free_;

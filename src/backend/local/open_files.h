@@ -8,6 +8,7 @@
 #include <optional>
 #include <utility>
 
+#include "backend/local/direct_file.h"
 #include "backend/local/nodes.h"
 #include "backend/local/spares.h"
 #include "base/fd.h"
@@ -30,6 +31,7 @@ struct Listing {
 struct OpenFile {
   Fd fd;
   std::optional<Pinned> node;  // where the node would be lost otherwise: see Nodes
+  DirectFile direct;           // where the tenant uses O_DIRECT, and may
   bool no_wait = true;         // the file system can say "not without waiting" (RWF_NOWAIT)
 
   // Of a directory. Two READDIRs on one handle may be inside blocking() at once: the lock makes

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a local file system has nothing to say to, or not yet.
+// What a local file system has nothing to say to.
 #include "backend/local/local_fs.h"
 
 namespace dpfs {
@@ -8,9 +8,5 @@ namespace dpfs {
 Op<fuse::BmapOut> LocalFs::bmap(Request&, const BmapArgs&) { return Errno::nosys; }
 // Linux knows that files are always ready when nobody answers.
 Op<fuse::PollOut> LocalFs::poll(Request&, const PollArgs&) { return Errno::nosys; }
-
-Op<IoctlDone> LocalFs::ioctl(Request&, const IoctlArgs&) { return Errno::notty; }
-Op<CreateOut> LocalFs::tmpfile(Request&, const TmpfileArgs&) { return Errno::opnotsupp; }
-Op<fuse::StatxOut> LocalFs::statx(Request&, const StatxArgs&) { return Errno::nosys; }
 
 }  // namespace dpfs

@@ -1,41 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 // Extended attributes of the local back end.
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
 #include <algorithm>
 
+#include "backend/local/acl.h"
 #include "backend/local/local_fs.h"
 #include "backend/local/system.h"
+#include "backend/local/xattr_calls.h"
 
 namespace dpfs {
 
 using local::Pinned;
-
-namespace {
-
-// Linux 6.13 has calls that take a path below a descriptor; the C library does not know them yet.
-constexpr long kSetxattrat = 463;
-constexpr long kGetxattrat = 464;
-constexpr long kListxattrat = 465;
-constexpr long kRemovexattrat = 466;
-
-struct XattrArgs {
-  uint64_t value;
-  uint32_t size;
-  uint32_t flags;
-};
-
-bool has_xattrat() noexcept {
-  // Nothing but a kernel that knows the call finds fault with the descriptor.
-  static const bool has =
-      ::syscall(kListxattrat, -1, "", AT_EMPTY_PATH, nullptr, size_t{0}) < 0 && errno == EBADF;
-  return has;
-}
-
-}  // namespace
 
 // Calls `by_path(directory, name)`, which makes one of the calls above with the node's name in
 // /proc/self/fd (they refuse O_PATH otherwise); on older kernels `by_fd(fd)` with a descriptor that
@@ -44,7 +22,7 @@ template <class ByPath, class ByFd>
 Result<ssize_t> LocalFs::on_xattrs(NodeId id, ByPath by_path, ByFd by_fd) noexcept {
   const Pinned node = nodes_.pin(id);
   if (!node) return node.error();
-  if (has_xattrat()) {
+  if (local::has_xattr_at()) {
     const local::FdName name(node.fd());
     return reactor_.blocking([&] {
       return local::checked(
@@ -64,19 +42,24 @@ Result<ssize_t> LocalFs::on_xattrs(NodeId id, ByPath by_path, ByFd by_fd) noexce
 
 Op<uint32_t> LocalFs::getxattr(Request&, const GetxattrArgs& args) {
   if (!options_.xattrs) return Errno::nosys;
-  const local::Spares<Scratch>::Lease scratch = scratch_.take();
-  if (!scratch) return Errno::nomem;
-  char* value = (*scratch).data();
-  const size_t size = std::min(args.into.size(), kScratchBytes);
-  XattrArgs call{reinterpret_cast<uintptr_t>(value), static_cast<uint32_t>(size), 0};
+  const local::Spares<local::XattrBuffer>::Lease buffer = xattr_buffers_.take();
+  if (!buffer) return Errno::nomem;
+  char* value = (*buffer).data();
+  const size_t size = std::min(args.into.size(), local::kXattrBytes);
+  const local::XattrArgs call{reinterpret_cast<uintptr_t>(value), static_cast<uint32_t>(size), 0};
   const char* name = args.name.c_str();
   const Result<ssize_t> bytes = on_xattrs(
       args.node,
       [&](int directory, const char* path) {
-        return ::syscall(kGetxattrat, directory, path, 0, name, &call, sizeof call);
+        return local::getxattr_at(directory, path, 0, name, call);
       },
       [&](int fd) { return ::fgetxattr(fd, name, value, size); });
-  if (!bytes) return bytes.error();
+  if (!bytes) {
+    // On a mount that keeps no ACLs nobody has one. Linux takes any other answer as a refusal.
+    const bool has_none = bytes.error() == Errno::opnotsupp && local::is_acl(args.name.view()) &&
+                          (negotiated_.flags & fuse::init_flag::kPosixAcl) != 0;
+    return has_none ? Errno::nodata : bytes.error();
+  }
   IoView into = args.into;
   into.copy_in(value, static_cast<size_t>(*bytes));
   return static_cast<uint32_t>(*bytes);
@@ -84,14 +67,14 @@ Op<uint32_t> LocalFs::getxattr(Request&, const GetxattrArgs& args) {
 
 Op<uint32_t> LocalFs::listxattr(Request&, const ListxattrArgs& args) {
   if (!options_.xattrs) return Errno::nosys;
-  const local::Spares<Scratch>::Lease scratch = scratch_.take();
-  if (!scratch) return Errno::nomem;
-  char* names = (*scratch).data();
-  const size_t size = std::min(args.into.size(), kScratchBytes);
+  const local::Spares<local::XattrBuffer>::Lease buffer = xattr_buffers_.take();
+  if (!buffer) return Errno::nomem;
+  char* names = (*buffer).data();
+  const size_t size = std::min(args.into.size(), local::kXattrBytes);
   const Result<ssize_t> bytes = on_xattrs(
       args.node,
       [&](int directory, const char* path) {
-        return ::syscall(kListxattrat, directory, path, 0, names, size);
+        return local::listxattr_at(directory, path, 0, names, size);
       },
       [&](int fd) { return ::flistxattr(fd, names, size); });
   if (!bytes) return bytes.error();
@@ -102,22 +85,26 @@ Op<uint32_t> LocalFs::listxattr(Request&, const ListxattrArgs& args) {
 
 Op<Unit> LocalFs::setxattr(Request&, const SetxattrArgs& args) {
   if (!options_.xattrs) return Errno::nosys;
-  if (args.value.size() > kScratchBytes) return Errno::toobig;
-  const local::Spares<Scratch>::Lease scratch = scratch_.take();
-  if (!scratch) return Errno::nomem;
-  char* value = (*scratch).data();
+  if (args.value.size() > local::kXattrBytes) return Errno::toobig;
+  const local::Spares<local::XattrBuffer>::Lease buffer = xattr_buffers_.take();
+  if (!buffer) return Errno::nomem;
+  char* value = (*buffer).data();
   IoView from = args.value;
   const size_t size = from.copy_out(value, from.size());
-  XattrArgs call{reinterpret_cast<uintptr_t>(value), static_cast<uint32_t>(size), args.flags};
+  const local::XattrArgs call{reinterpret_cast<uintptr_t>(value), static_cast<uint32_t>(size),
+                              args.flags};
   const char* name = args.name.c_str();
   const Result<ssize_t> done = on_xattrs(
       args.node,
       [&](int directory, const char* path) {
-        return ::syscall(kSetxattrat, directory, path, 0, name, &call, sizeof call);
+        return local::setxattr_at(directory, path, 0, name, call);
       },
       [&](int fd) { return ::fsetxattr(fd, name, value, size, static_cast<int>(args.flags)); });
   if (!done) return done.error();
-  return Unit{};
+  if ((args.setxattr_flags & fuse::setxattr_flag::kAclKillSgid) == 0) return Unit{};
+  const Pinned node = nodes_.pin(args.node);
+  if (!node) return node.error();
+  return reactor_.blocking([&] { return local::drop_set_group_id(nodes_.proc_fd(), node.fd()); });
 }
 
 Op<Unit> LocalFs::removexattr(Request&, const RemovexattrArgs& args) {
@@ -126,7 +113,7 @@ Op<Unit> LocalFs::removexattr(Request&, const RemovexattrArgs& args) {
   const Result<ssize_t> done = on_xattrs(
       args.node,
       [&](int directory, const char* path) {
-        return ::syscall(kRemovexattrat, directory, path, 0, name);
+        return local::removexattr_at(directory, path, 0, name);
       },
       [&](int fd) { return ::fremovexattr(fd, name); });
   if (!done) return done.error();

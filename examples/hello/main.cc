@@ -6,7 +6,7 @@
 int main(int argc, char** argv) {
   dpfs::Backends backends = dpfs::Backends::built_in();
   backends.add("hello", "hello:NAME                   one file that greets NAME",
-               [](dpfs::Reactor&, dpfs::Url& url) {
+               [](dpfs::Reactor&, dpfs::Url& url, const dpfs::ShareConfig&) {
                  return std::make_unique<dpfs::examples::HelloFs>("Hello, " + url.path() + "!\n");
                });
   return dpfs::program_main(argc, argv, backends);

@@ -8,32 +8,22 @@
 
 #include "backend/local/local_fs.h"
 #include "backend/null/null_fs.h"
-#include "layer/defer.h"
 
 namespace dpfs {
 namespace {
 
-#ifdef DPFS_DEFER
-// A file system with a layer on it that defers everything.
-class Deferred final : public DeferLayer {
- public:
-  Deferred(Reactor& reactor, std::unique_ptr<FileSystem> fs)
-      : DeferLayer(reactor, *fs), fs_(std::move(fs)) {}
-
- private:
-  std::unique_ptr<FileSystem> fs_;
-};
-#endif
-
-std::unique_ptr<FileSystem> make_local(Reactor& reactor, Url& url) {
+std::unique_ptr<FileSystem> make_local(Reactor& reactor, Url& url, const ShareConfig& share) {
   LocalOptions options;
   options.path = url.path();
+  options.xattrs = share.xattr;
+  options.announce_submounts = share.announce_submounts;
+  options.file_handles = share.inode_file_handles != FileHandles::never;
   return std::make_unique<LocalFs>(reactor, options);
 }
 
 constexpr uint64_t kNullFilesMax = 1'000'000'000;  // their numbers have 32 bits
 
-std::unique_ptr<FileSystem> make_null(Reactor&, Url& url) {
+std::unique_ptr<FileSystem> make_null(Reactor&, Url& url, const ShareConfig&) {
   NullFs::Options options;
   const uint64_t files = url.size_option("files", options.files);
   if (files > kNullFilesMax) {
@@ -68,15 +58,11 @@ const Backends::Entry& Backends::entry_of(const Url& url) const {
 
 void Backends::check(const std::string& url) const { entry_of(Url::parse(url)); }
 
-std::unique_ptr<FileSystem> Backends::make(Reactor& reactor, const std::string& text) const {
-  Url url = Url::parse(text);
-  std::unique_ptr<FileSystem> fs = entry_of(url).make(reactor, url);
+std::unique_ptr<FileSystem> Backends::make(Reactor& reactor, const ShareConfig& share) const {
+  Url url = Url::parse(share.url);
+  std::unique_ptr<FileSystem> fs = entry_of(url).make(reactor, url, share);
   url.check_all_options_known();
-#ifdef DPFS_DEFER
-  return std::make_unique<Deferred>(reactor, std::move(fs));
-#else
   return fs;
-#endif
 }
 
 std::string Backends::usage() const {

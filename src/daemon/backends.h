@@ -7,6 +7,7 @@
 #include <memory>
 #include <string>
 
+#include "daemon/share_config.h"
 #include "daemon/url.h"
 #include "fuse/filesystem.h"
 #include "io/reactor.h"
@@ -15,8 +16,11 @@ namespace dpfs {
 
 class Backends {
  public:
-  // Throws std::exception, with a message for the operator, when the URL cannot be served.
-  using Make = std::function<std::unique_ptr<FileSystem>(Reactor& reactor, Url& url)>;
+  // `url` is what this back end alone understands; of `share` it follows what it can: the rest is
+  // the layers' and the session's. Throws std::exception, with a message for the operator, when it
+  // cannot be served.
+  using Make = std::function<std::unique_ptr<FileSystem>(Reactor& reactor, Url& url,
+                                                         const ShareConfig& share)>;
 
   // Those that come with DPFS: local and null.
   static Backends built_in();
@@ -24,7 +28,8 @@ class Backends {
   // To add one of your own: examples/ shows how.
   void add(const std::string& scheme, const std::string& usage, Make make);
 
-  std::unique_ptr<FileSystem> make(Reactor& reactor, const std::string& url) const;
+  // The back end alone; make_share() gives all that `share` asks for.
+  std::unique_ptr<FileSystem> make(Reactor& reactor, const ShareConfig& share) const;
   // Throws std::invalid_argument when no back end has the URL's scheme. Before anything is started.
   void check(const std::string& url) const;
   // For --help: a line for each scheme.

@@ -6,7 +6,9 @@
 #include <toml++/toml.h>
 
 #include <algorithm>
+#include <array>
 #include <bit>
+#include <deque>
 #include <limits>
 #include <set>
 #include <stdexcept>
@@ -61,6 +63,29 @@ class Table {
       into = static_cast<Integer>(*value);
     }
   }
+  void read(const ShareOption& option, ShareConfig& share) {
+    // known_ keeps names as views, and a file has them with '_'.
+    std::string& key = names_.emplace_back(option.name);
+    std::ranges::replace(key, '-', '_');
+    if (option.flag != nullptr) return read(key, share.*option.flag);
+    const toml::node* node = find(key);
+    if (node == nullptr) return;
+    const toml::node* at = node;  // what is to blame
+    try {
+      if (option.set != nullptr) return option.set(share, text_of(*node, key));
+      const toml::array* several = node->as_array();
+      if (several == nullptr) return option.set_all(share, std::array{text_of(*node, key)});
+      std::vector<std::string> values;
+      for (const toml::node& each : *several) {
+        at = &each;
+        values.push_back(text_of(each, key));
+        option.set_all(share, values);
+      }
+    } catch (const std::invalid_argument& error) {
+      throw std::runtime_error(
+          fmt::format("{}:{}: {}: {}", file_, at->source().begin.line, key, error.what()));
+    }
+  }
   const toml::node* find(std::string_view key) {
     known_.insert(key);
     return table_.get(key);
@@ -74,9 +99,16 @@ class Table {
   }
 
  private:
+  std::string text_of(const toml::node& node, std::string_view key) const {
+    if (const auto value = node.value_exact<std::string>()) return *value;
+    if (node.is_number()) return fmt::format("{}", *node.value<double>());
+    fail(node, key, "a string in quotes, or a number");
+  }
+
   const std::string& file_;
   const toml::table& table_;
   std::set<std::string_view> known_;
+  std::deque<std::string> names_;  // what known_ looks at, where it is not a literal
 };
 
 DeviceConfig read_device(const std::string& file, const toml::table& table) {
@@ -85,9 +117,10 @@ DeviceConfig read_device(const std::string& file, const toml::table& table) {
   in.read("tag", device.tag);
   in.read("socket", device.socket);
   in.read("fd", device.listen_fd, 0, std::numeric_limits<int>::max());
-  in.read("url", device.url);
+  in.read("url", device.share.url);
   in.read("queues", device.queues, 1, kRequestQueuesMax);
   in.read("queue_size", device.queue_size, 1, kQueueSizeMax);
+  for (const ShareOption& option : share_options()) in.read(option, device.share);
   in.check_all_keys_known();
   if (const toml::node* url = table.get("url")) {
     device.url_place = fmt::format("{}:{}: url: ", file, url->source().begin.line);
@@ -124,9 +157,10 @@ void ServeConfig::check() const {
     if (device.tag.empty() || device.tag.size() > kTagBytesMax) {
       fail("tag", fmt::format("{}: the tag must have 1 to {} bytes", name, kTagBytesMax));
     }
-    if (device.url.empty()) {
+    if (device.share.url.empty()) {
       fail("url", fmt::format("{}: what shall it serve? Give a URL like local:/srv/share", name));
     }
+    device.share.check();
     if (device.socket.empty() == (device.listen_fd < 0)) {
       fail("socket", fmt::format("{}: give either a socket path or a listening descriptor", name));
     }

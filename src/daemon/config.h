@@ -3,25 +3,18 @@
 #pragma once
 
 #include <cstdint>
-#include <stdexcept>
 #include <string>
 #include <vector>
 
-namespace dpfs {
+#include "daemon/share_config.h"
 
-// A value that cannot be, and of which key (as the file has it). what() says what was expected.
-class ConfigMistake : public std::invalid_argument {
- public:
-  ConfigMistake(const std::string& of_key, const std::string& text)
-      : std::invalid_argument(text), key(of_key) {}
-  std::string key;
-};
+namespace dpfs {
 
 struct DeviceConfig {
   std::string tag;             // what the tenant mounts; 1 to 36 bytes
   std::string socket;          // path to listen at; empty with listen_fd
   int listen_fd = -1;          // a listening socket that was passed in
-  std::string url;             // what is served
+  ShareConfig share;           // what is served, and how
   std::string url_place;       // "FILE:LINE: url: " where a file says so, for messages
   uint16_t queues = 64;        // request queues that a VMM may use; 1 to 64
   uint32_t queue_size = 1024;  // largest ring accepted; a power of two up to 32768

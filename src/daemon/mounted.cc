@@ -15,6 +15,7 @@
 
 #include "base/log.h"
 #include "daemon/reactor_call.h"
+#include "daemon/share.h"
 #include "transport/devfuse/kernel_mount.h"
 
 namespace dpfs {
@@ -41,7 +42,7 @@ Mounted::Mounted(const MountConfig& config, const Backends& backends)
 
 // The one place that decides what is mounted: back end and layers.
 std::unique_ptr<FileSystem> Mounted::make_file_system(const Backends& backends) {
-  return backends.make(*reactor_, config_.url);
+  return make_share(*reactor_, {.url = config_.url}, backends);
 }
 
 void Mounted::start() {

@@ -18,14 +18,22 @@
 #include "daemon/config.h"
 #include "daemon/process.h"
 #include "daemon/service.h"
+#include "daemon/share_options.h"
 
 namespace dpfs {
 namespace {
+
+constexpr const char* kDeviceGroup = "Options of the device";
+constexpr const char* kDaemonGroup = "Options of the daemon";
 
 constexpr const char* kExamples = R"(
 Examples:
   dpfs serve --socket /run/dpfs/share.sock --tag share local:/srv/share
       One device. Give the socket to the VMM; in the guest: mount -t virtiofs share /mnt
+  dpfs serve --readonly --cache always --socket S --tag images local:/srv/images
+      Nobody changes these files, so the guest may keep what it has read.
+  dpfs serve --translate-uid map:0:1000:1 --translate-gid map:0:1000:1 ...
+      What root in the guest makes belongs to user 1000 here, and the reverse.
   dpfs serve --config /etc/dpfs/serve.toml
       Several devices, each with a [[device]] table:
           reactors = 2
@@ -33,6 +41,8 @@ Examples:
           tag = "share"
           socket = "/run/dpfs/share.sock"
           url = "local:/srv/share"
+          cache = "never"                    # options of the share, with '_' for '-'
+          translate_uid = ["map:0:1000:1"]
   dpfs serve --fd 3 --tag share local:/srv/share
       The listening socket is passed in (systemd socket activation).
 
@@ -52,7 +62,7 @@ void wait_for_end(Service& service, const sigset_t& signals) {
 
 void check_url(const DeviceConfig& device, const Backends& backends) {
   try {
-    backends.check(device.url);
+    backends.check(device.share.url);
   } catch (const std::invalid_argument& error) {
     throw std::invalid_argument(device.url_place + error.what());
   }
@@ -87,8 +97,7 @@ int serve_main(int argc, char** argv, const Backends& backends) {
   ServeConfig config;
   DeviceConfig device;
   std::string file;
-  auto* config_option =
-      app.add_option("--config", file, "TOML file with [[device]] tables")->type_name("FILE");
+  app.add_option("--config", file, "TOML file with [[device]] tables")->type_name("FILE");
   std::vector<CLI::Option*> device_options{
       app.add_option("--socket", device.socket, "Where to listen for the VMM")->type_name("PATH"),
       app.add_option("--fd", device.listen_fd,
@@ -102,8 +111,11 @@ int serve_main(int argc, char** argv, const Backends& backends) {
       app.add_option("--queue-size", device.queue_size, "Largest ring accepted, a power of two")
           ->capture_default_str()
           ->type_name("N"),
-      app.add_option("URL", device.url, "What to serve")->type_name(""),
+      app.add_option("URL", device.share.url, "What to serve")->type_name(""),
   };
+  for (CLI::Option* option : device_options) option->group(kDeviceGroup);
+  const std::vector<CLI::Option*> share_options = add_share_options(app, device.share);
+  device_options.insert(device_options.end(), share_options.begin(), share_options.end());
   auto* reactors =
       app.add_option("--reactors", config.reactors, "Threads that the devices are spread over")
           ->capture_default_str()
@@ -115,31 +127,38 @@ int serve_main(int argc, char** argv, const Backends& backends) {
           ->capture_default_str()
           ->type_name("US");
   bool no_io_uring = false;
-  app.add_flag("--no-io-uring", no_io_uring, "Use threads for file I/O");
+  auto* no_io_uring_option = app.add_flag("--no-io-uring", no_io_uring, "Use threads for file I/O");
   auto* log_level =
       app.add_option("--log-level", config.log_level, "trace, debug, info, warn or error")
           ->capture_default_str()
           ->type_name("LEVEL");
-  for (CLI::Option* option : device_options) config_option->excludes(option);
+  for (CLI::Option* option : {reactors, pin, poll_us, no_io_uring_option, log_level}) {
+    option->group(kDaemonGroup);
+  }
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : 2;
   }
   try {
+    const auto asked = std::ranges::find_if(device_options,
+                                            [](const auto* option) { return option->count() > 0; });
+    const bool asked_for_one = asked != device_options.end();
+    if (asked_for_one && !file.empty()) {
+      throw std::invalid_argument((*asked)->get_name() +
+                                  " is for one device, and --config has its own");
+    }
     if (file.empty()) {
-      const bool asked_for_one = std::ranges::any_of(
-          device_options, [](const CLI::Option* option) { return option->count() > 0; });
       if (asked_for_one) config.devices.push_back(device);
       config.check();
     } else {
       // What the command line says goes before what the file says.
-      const ServeConfig asked = config;
+      const ServeConfig said = config;
       config = load_config(file);
-      if (reactors->count() > 0) config.reactors = asked.reactors;
-      if (pin->count() > 0) config.pin = asked.pin;
-      if (poll_us->count() > 0) config.poll_us = asked.poll_us;
-      if (log_level->count() > 0) config.log_level = asked.log_level;
+      if (reactors->count() > 0) config.reactors = said.reactors;
+      if (pin->count() > 0) config.pin = said.pin;
+      if (poll_us->count() > 0) config.poll_us = said.poll_us;
+      if (log_level->count() > 0) config.log_level = said.log_level;
     }
     if (no_io_uring) config.io_uring = false;
     for (const DeviceConfig& each : config.devices) check_url(each, backends);

@@ -14,6 +14,7 @@
 
 #include "base/log.h"
 #include "daemon/reactor_call.h"
+#include "daemon/share.h"
 
 namespace dpfs {
 namespace {
@@ -63,8 +64,9 @@ Service::Service(const ServeConfig& config, const Backends& backends) {
     options.tag = device.tag;
     options.request_queues = device.queues;
     options.queue_size_max = static_cast<uint16_t>(device.queue_size);
+    options.session = session_options(device.share);
     try {
-      std::unique_ptr<FileSystem> fs = backends.make(*lane.reactor, device.url);
+      std::unique_ptr<FileSystem> fs = make_share(*lane.reactor, device.share, backends);
       auto server =
           std::make_unique<vhost_user::Server>(*lane.reactor, options, *fs, listen_for(device));
       devices_.push_back({&lane, std::move(fs), std::move(server), device.socket});
@@ -74,7 +76,7 @@ Service::Service(const ServeConfig& config, const Backends& backends) {
           fmt::format("{}device '{}': {}", device.url_place, device.tag, error.what()));
     }
     log::info(
-        "{}: serving {} at {}", device.tag, device.url,
+        "{}: serving {} at {}", device.tag, device.share.url,
         device.socket.empty() ? fmt::format("descriptor {}", device.listen_fd) : device.socket);
   }
 }

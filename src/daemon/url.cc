@@ -32,6 +32,51 @@ uint64_t parse_size(std::string_view text) {
   return number << shift;
 }
 
+namespace {
+
+int hex_digit(char c) noexcept {
+  if (c >= '0' && c <= '9') return c - '0';
+  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
+  return -1;
+}
+
+std::string percent_decoded(std::string_view text, std::string_view of) {
+  std::string plain;
+  for (size_t i = 0; i < text.size(); ++i) {
+    if (text[i] != '%') {
+      plain += text[i];
+      continue;
+    }
+    const int high = i + 2 < text.size() ? hex_digit(text[i + 1]) : -1;
+    const int low = i + 2 < text.size() ? hex_digit(text[i + 2]) : -1;
+    if (high < 0 || low < 0 || high + low == 0) {
+      throw std::invalid_argument(fmt::format(
+          "'{}': '{}' is no character: expected two hexadecimal digits behind '%', like "
+          "%25 for '%' itself",
+          of, text.substr(i, 3)));
+    }
+    plain += static_cast<char>(high * 16 + low);
+    i += 2;
+  }
+  return plain;
+}
+
+}  // namespace
+
+std::string Url::text_of(std::string_view scheme, std::string_view path) {
+  std::string text(scheme);
+  text += ':';
+  for (const char c : path) {
+    if (c == '%' || c == '?') {
+      text += fmt::format("%{:02X}", static_cast<unsigned char>(c));
+    } else {
+      text += c;
+    }
+  }
+  return text;
+}
+
 Url Url::parse(std::string_view text) {
   const size_t colon = text.find(':');
   if (colon == std::string_view::npos || colon == 0) {
@@ -43,7 +88,7 @@ Url Url::parse(std::string_view text) {
   url.scheme_ = text.substr(0, colon);
   std::string_view rest = text.substr(colon + 1);
   const size_t question = rest.find('?');
-  url.path_ = rest.substr(0, question);
+  url.path_ = percent_decoded(rest.substr(0, question), text);
   if (question == std::string_view::npos) return url;
   rest.remove_prefix(question + 1);
   while (!rest.empty()) {
@@ -53,7 +98,8 @@ Url Url::parse(std::string_view text) {
       throw std::invalid_argument(
           fmt::format("'{}' in '{}' is no option: expected key=value", option, text));
     }
-    url.options_[std::string(option.substr(0, equals))] = {std::string(option.substr(equals + 1))};
+    url.options_[std::string(option.substr(0, equals))] = {
+        percent_decoded(option.substr(equals + 1), text)};
     rest.remove_prefix(option.size());
     if (!rest.empty()) rest.remove_prefix(1);
   }

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Url: what a device serves. scheme:path[?key=value&key=value]
+//
+// In the path and in the values a character may be written as % and its two hexadecimal digits (RFC
+// 3986, section 2.1), and '?', '%' (and '&' in a value) must be: local:/srv/what%3F
 #pragma once
 
 #include <cstdint>
@@ -15,8 +18,11 @@ uint64_t parse_size(std::string_view text);
 
 class Url {
  public:
-  // Throws std::invalid_argument when `text` has no scheme or an option is no key=value.
+  // Throws std::invalid_argument when `text` has no scheme, an option is no key=value, or a '%' is
+  // followed by anything but two hexadecimal digits.
   static Url parse(std::string_view text);
+  // The text of the URL that has this path, whatever is in it.
+  static std::string text_of(std::string_view scheme, std::string_view path);
 
   const std::string& scheme() const noexcept { return scheme_; }
   const std::string& path() const noexcept { return path_; }

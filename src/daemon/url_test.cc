@@ -38,6 +38,25 @@ TEST(Url, HasSchemePathAndOptions) {
 
 TEST(Url, PathMayHaveColons) { EXPECT_EQ(Url::parse("local:/a:b").path(), "/a:b"); }
 
+TEST(Url, CharactersMayBeWrittenAsTheirNumbers) {
+  Url url = Url::parse("local:/srv/what%3f%25%3A%C3%A4?size=1%4d");
+  EXPECT_EQ(url.path(), "/srv/what?%:\xc3\xa4");
+  EXPECT_EQ(url.size_option("size", 0), 1u << 20);
+}
+
+TEST(Url, PercentWithoutTwoDigitsIsRefused) {
+  for (const char* text :
+       {"local:/100%", "local:/%2", "local:/%zz", "local:/%2x", "local:/%00", "null:?size=%"}) {
+    EXPECT_THROW(Url::parse(text), std::invalid_argument) << text;
+  }
+}
+
+TEST(Url, TextOfAnyPathNamesThatPath) {
+  for (const char* path : {"/srv/share", "/srv/what?", "/a%b", "/a%3Fb", "", "/a&b=c", "/\xff\n"}) {
+    EXPECT_EQ(Url::parse(Url::text_of("local", path)).path(), path);
+  }
+}
+
 TEST(Url, OptionThatNobodyAskedForIsRefused) {
   Url url = Url::parse("null:?colour=red");
   EXPECT_THROW(url.check_all_options_known(), std::invalid_argument);

@@ -9,7 +9,7 @@ namespace dpfs {
 
 class DeferLayer : public Layer {
  public:
-  DeferLayer(Reactor& reactor, FileSystem& next) noexcept : Layer(next), reactor_(reactor) {}
+  DeferLayer(FileSystem& next, Reactor& reactor) noexcept : Layer(next), reactor_(reactor) {}
 
  private:
   Op<Unit> admit(Request&, const Operation&) override { return wait(); }

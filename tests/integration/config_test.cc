@@ -77,6 +77,35 @@ TEST_F(ConfigFile, LogLevelThatDoesNotExistIsRefused) {
                  "trace, debug, info, warn or error");
 }
 
+TEST_F(ConfigFile, OptionOfTheShareWithAWrongValueIsRefused) {
+  expect_refusal(device("cache = \"some\"\n"), 5, "cache: 'some'",
+                 "expected auto, always, never or metadata");
+  expect_refusal(device("readonly = 1\n"), 5, "readonly", "true or false");
+  expect_refusal(device("\nattr_timeout = -1\n"), 6, "attr_timeout", "seconds, like 1 or 0.5");
+  expect_refusal(device("entry_timeout = \"soon\"\n"), 5, "entry_timeout", "seconds");
+  expect_refusal(device("entry_timeout = true\n"), 5, "entry_timeout", "a number");
+  expect_refusal(device("inode_file_handles = \"yes\"\n"), 5, "inode_file_handles",
+                 "never, prefer or mandatory");
+}
+
+TEST_F(ConfigFile, MapOfIdsThatIsWrongIsRefusedAtItsLine) {
+  expect_refusal(device("translate_uid = \"map:0:1\"\n"), 5, "translate_uid: 'map:0:1'",
+                 "expected map:<source base>:<target base>:<count>");
+  expect_refusal(device("translate_gid = [\n  \"map:0:1000:10\",\n  \"guest:9:0:1\"]\n"), 7,
+                 "translate_gid", "mapped already");
+  expect_refusal(device("translate_uid = [1]\n"), 5, "translate_uid", "1");
+}
+
+TEST_F(ConfigFile, RulesForAttributesThatAreWrongAreRefused) {
+  expect_refusal(device("xattrmap = \":ok:client:::\"\n"), 5, "xattrmap", ":bad:all:::");
+}
+
+TEST_F(ConfigFile, OptionsOfTheShareThatExcludeEachOtherAreRefused) {
+  expect_refusal(device("xattr = false\nposix_acl = true\n"), 6, "posix_acl",
+                 "needs extended attributes");
+  expect_refusal(device("cache = \"never\"\nwriteback = true\n"), 6, "writeback", "auto or always");
+}
+
 TEST_F(ConfigFile, DeviceWithoutATagIsRefused) {
   expect_refusal("[[device]]\nsocket = \"/tmp/x\"\nurl = \"null:\"\n", 1, "tag", "1 to 36 bytes");
 }
@@ -176,6 +205,18 @@ TEST_F(CommandLine, NumbersOutOfRangeAreRefused) {
                  "a power of two");
   expect_refusal({"--socket", socket(), "--tag", "t", "--reactors", "0", "null:"}, "1 to 256");
   expect_refusal({"--socket", socket(), "--tag", "t", "--queues", "many", "null:"}, "queues");
+}
+
+TEST_F(CommandLine, OptionsOfTheShareAreChecked) {
+  const std::vector<std::string> device{"--socket", socket(), "--tag", "t", "null:"};
+  const auto with = [&device](std::vector<std::string> more) {
+    more.insert(more.end(), device.begin(), device.end());
+    return more;
+  };
+  expect_refusal(with({"--cache", "some"}), "expected auto, always, never or metadata");
+  expect_refusal(with({"--translate-uid", "map:0:1"}), "expected map:<source base>");
+  expect_refusal(with({"--xattrmap", ":ok:all::"}), "rule 1: a field does not end with ':'");
+  expect_refusal(with({"--no-xattr", "--posix-acl"}), "needs extended attributes");
 }
 
 TEST_F(CommandLine, HelpHasExamplesAndEndsWell) {

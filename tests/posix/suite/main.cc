@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // posix_suite: conformance of a file system, seen from a directory on it. One static program, so
 // that it can be carried into a virtual machine.
+#include <unistd.h>
+
 #include <cstdio>
 #include <string>
 #include <vector>
@@ -28,6 +30,7 @@ int main(int argc, char** argv) {
   if (command == "self-test") return dpfs::posix::self_test_command(std::move(arguments));
   if (command == "differential") return dpfs::posix::differential_command(std::move(arguments));
   if (command == "fsx") return dpfs::posix::fsx_command(std::move(arguments));
+  if (command == "pause") return pause();  // what a case executes
   if (command == "--help" || command == "-h" || command == "help") {
     printf("%s", kHelp);
     return 0;

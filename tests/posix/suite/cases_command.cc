@@ -27,8 +27,8 @@ what other users may do.
   --timeout S      how long a case may take (default 30)
   --json FILE      results as JSON, '-' for the terminal
   --list           names the cases and ends
-  --mutate         the suite's test of itself: each case once more for one of its expectations, turned
-                   round; it has to fail then
+  --mutate         the suite's test of itself: each case once more, its last expectation
+                   turned round; it has to fail then
 
 Exit status: 0 nothing failed, 1 something did, 2 wrong usage.
 
@@ -49,8 +49,7 @@ std::vector<Case> chosen_cases(const std::string& only, const std::string& excep
   return cases;
 }
 
-// A case is run once for each of a few of its expectations turned round: first, last, and between.
-// It has to fail each time.
+// Each case is run once more with its last expectation turned round. It has to fail then.
 int mutate(Runner& runner, const std::vector<Case>& cases) {
   int unnoticed = 0;
   int count = 0;
@@ -61,16 +60,11 @@ int mutate(Runner& runner, const std::vector<Case>& cases) {
       printf("UNNOTICED %s expects nothing\n", one.full_name().c_str());
       ++unnoticed;
     }
-    uint32_t before = 0;
-    for (const uint32_t number : {1u, whole.expectations / 2 + 1, whole.expectations}) {
-      if (number == before || number > whole.expectations) continue;
-      before = number;
-      ++count;
-      if (runner.run(one, number).outcome == Outcome::failed) continue;
-      printf("UNNOTICED %s expectation %u of %u turned round\n", one.full_name().c_str(), number,
-             whole.expectations);
-      ++unnoticed;
-    }
+    if (whole.expectations == 0) continue;
+    ++count;
+    if (runner.run(one, whole.expectations).outcome == Outcome::failed) continue;
+    printf("UNNOTICED %s with its last expectation turned round\n", one.full_name().c_str());
+    ++unnoticed;
   }
   printf("%d expectations of %zu cases turned round, %d not noticed\n", count, cases.size(),
          unnoticed);

@@ -25,6 +25,7 @@
 #include "daemon/background.h"
 #include "daemon/mounted.h"
 #include "daemon/process.h"
+#include "daemon/share_options.h"
 
 namespace dpfs {
 namespace {
@@ -33,7 +34,7 @@ constexpr const char* kExamples = R"(
 Mount options (-o), as mount(8) has them: ro, rw, noatime, relatime, noexec, sync, dirsync, dev,
 suid, allow_other (root's default) and noallow_other, max_read=BYTES, fsname=NAME, subtype=NAME.
 Permissions are always checked by the kernel (default_permissions). nosuid and nodev are the
-default. An option of this command may stand there too: -o log-level=debug.
+default. The options above may stand there too: -o cache=always,log_level=debug.
 
 Examples:
   dpfs mount local:/srv/share /mnt
@@ -74,8 +75,9 @@ void add_options(CLI::App& app, MountRequest& request) {
       ->capture_default_str()
       ->type_name("US");
   app.add_flag("--no-io-uring", request.no_io_uring, "Use threads for file I/O");
-  app.add_option("URL", request.config.url, "What to mount")->type_name("")->required();
+  app.add_option("URL", request.config.share.url, "What to mount")->type_name("")->required();
   app.add_option("DIR", request.config.directory, "Where")->type_name("")->required();
+  add_share_options(app, request.config.share);
 }
 
 // `-o log-level=debug` is `--log-level=debug`, so that fstab can say it. `sloppy` (mount -s) leaves
@@ -98,7 +100,7 @@ std::vector<std::string> as_long_options(const CLI::App& app,
 
 devfuse::MountOptions::Others apply_options(MountRequest& request) {
   request.config.options = devfuse::MountOptions::defaults(geteuid() == 0);
-  request.config.options.fsname = request.config.url;
+  request.config.options.fsname = request.config.share.url;
   devfuse::MountOptions::Others others;
   for (const std::string& list : request.options) {
     std::ranges::move(request.config.options.apply(list), std::back_inserter(others));
@@ -164,7 +166,8 @@ int mount_and_serve(const MountRequest& request, const Backends& backends, Backg
 
 // What is wrong with the arguments is said before anything is started.
 void check(MountRequest& request, const Backends& backends) {
-  backends.check(request.config.url);
+  backends.check(request.config.share.url);
+  request.config.share.check();
   request.config.io_uring = !request.no_io_uring;
   std::error_code error;
   const std::filesystem::path directory =

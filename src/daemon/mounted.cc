@@ -35,20 +35,16 @@ Mounted::Mounted(const MountConfig& config, const Backends& backends)
   options.io_uring = config.io_uring;
   options.threads_max = devfuse::Connection::kServingMax + kThreadsSpare;
   reactor_ = std::make_unique<Reactor>(options);
-  fs_ = make_file_system(backends);
+  fs_ = make_share(*reactor_, config_.share, backends);
   device_ = devfuse::mount_at(config_.directory, config_.options);
   start();
-}
-
-// The one place that decides what is mounted: back end and layers.
-std::unique_ptr<FileSystem> Mounted::make_file_system(const Backends& backends) {
-  return make_share(*reactor_, {.url = config_.url}, backends);
 }
 
 void Mounted::start() {
   devfuse::ConnectionOwner& owner = *this;
   connection_ = std::make_unique<devfuse::Connection>(*reactor_, owner, *fs_, config_.directory,
-                                                      device_.get(), counters_);
+                                                      device_.get(), session_options(config_.share),
+                                                      counters_);
   std::future<bool> begun = begun_.get_future();
   thread_ = std::thread([this] { reactor_->run(); });
   reactor_->post([this] {
@@ -134,7 +130,7 @@ void Mounted::abort() noexcept {
 }
 
 std::string Mounted::describe_service() const {
-  return fmt::format("{} is mounted on {}, file I/O by {}", config_.url, config_.directory,
+  return fmt::format("{} is mounted on {}, file I/O by {}", config_.share.url, config_.directory,
                      reactor_->engine_name());
 }
 

@@ -11,6 +11,7 @@
 
 #include "base/fd.h"
 #include "daemon/backends.h"
+#include "daemon/share_config.h"
 #include "io/reactor.h"
 #include "transport/devfuse/connection.h"
 #include "transport/devfuse/mount_options.h"
@@ -18,7 +19,7 @@
 namespace dpfs {
 
 struct MountConfig {
-  std::string url;
+  ShareConfig share;
   std::string directory;  // an absolute path
   devfuse::MountOptions options;
   uint32_t poll_us = 50;  // how long /dev/fuse is polled after a request; 0: never
@@ -52,7 +53,6 @@ class Mounted final : private devfuse::ConnectionOwner {
  private:
   void connection_begun(bool accepted) noexcept override;
   void connection_ended() noexcept override;
-  std::unique_ptr<FileSystem> make_file_system(const Backends& backends);
   void start();
   void abort() noexcept;
   bool unmount_within(std::chrono::steady_clock::time_point deadline) const;

@@ -16,21 +16,16 @@ constexpr uint32_t kBatch = 32;
 // A request counts as one more for so many bytes of its message.
 constexpr size_t kBatchBytes = 32 * 1024;
 
-Session::Options session_options() {
-  Session::Options options;
-  return options;
-}
-
 }  // namespace
 
 Connection::Connection(Reactor& reactor, ConnectionOwner& owner, FileSystem& fs, std::string name,
-                       int device, SessionCounters& counters)
+                       int device, const Session::Options& options, SessionCounters& counters)
     : reactor_(reactor),
       owner_(owner),
       name_(std::move(name)),
       device_(device),
-      session_(fs, name_, session_options(), counters),
-      slots_(session_options().io_bytes_max) {}
+      session_(fs, name_, options, counters),
+      slots_(options.io_bytes_max) {}
 
 Connection::~Connection() { DPFS_ASSERT(in_flight_ == 0 && !linked()); }
 
@@ -44,6 +39,7 @@ void Connection::close() noexcept {
   if (!over_) {
     over_ = true;
     reactor_.unwatch(device_, *this);
+    session_.end_waits();
   }
   end_if_drained();
 }

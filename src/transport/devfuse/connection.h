@@ -37,7 +37,7 @@ class Connection final : private Poller, private Watch, private ReplySink {
   // `device` is a /dev/fuse descriptor that is mounted, does not block and stays open. `name` is
   // for the log.
   Connection(Reactor& reactor, ConnectionOwner& owner, FileSystem& fs, std::string name, int device,
-             SessionCounters& counters);
+             const Session::Options& options, SessionCounters& counters);
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
   ~Connection();

@@ -77,6 +77,9 @@ fuse::EntryOut LocalFs::entry_out(const local::Nodes::Found& found,
                      .attr = attr_of(stat)};
   if (found.begins_mount && (negotiated_.flags & fuse::init_flag::kSubmounts) != 0) {
     out.attr.flags = fuse::attr_flag::kSubmount;
+    // Linux gives the inode of a mount point none, and would unmount what lies there each time it
+    // looks again and finds another.
+    out.generation = 0;
   }
   return out;
 }

@@ -57,6 +57,13 @@ TEST_P(Mounts, DirectoryWhereAMountBeginsIsAnnounced) {
   EXPECT_NE(node("bound"), node("plain"));
 }
 
+// Linux keeps no generation for a mount point, compares what it gets with 0, and unmounts.
+TEST_P(Mounts, MountPointHasNoGeneration) {
+  begin_with(fuse::init_flag::kSubmounts);
+  EXPECT_EQ(look_up(NodeId::root, "below")->generation, 0u);
+  EXPECT_NE(look_up(NodeId::root, "plain")->generation, 0u);
+}
+
 TEST_P(Mounts, ListingWithAttributesAnnouncesToo) {
   begin_with(fuse::init_flag::kSubmounts);
   const Handle handle = open_directory(NodeId::root);

@@ -39,13 +39,14 @@ std::unique_ptr<FileSystem> make_null(Reactor&, Url& url, const ShareConfig&) {
 
 Backends Backends::built_in() {
   Backends backends;
-  backends.add("local", "local:/path                  a directory of this machine", make_local);
+  backends.add("local", "local:/path                  a directory of this machine", make_local,
+               Reach::folder);
   backends.add("null", "null:[?files=16&size=1G]     answers at once; for measuring", make_null);
   return backends;
 }
 
-void Backends::add(const std::string& scheme, const std::string& usage, Make make) {
-  entries_[scheme] = {usage, std::move(make)};
+void Backends::add(const std::string& scheme, const std::string& usage, Make make, Reach reach) {
+  entries_[scheme] = {usage, std::move(make), reach};
 }
 
 const Backends::Entry& Backends::entry_of(const Url& url) const {

@@ -2,6 +2,7 @@
 // Backends: which URL schemes there are, and who makes the file system for each.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
@@ -22,16 +23,26 @@ class Backends {
   using Make = std::function<std::unique_ptr<FileSystem>(Reactor& reactor, Url& url,
                                                          const ShareConfig& share)>;
 
+  // What of this machine a back end needs; all else is taken from the process
+  // (daemon/confinement.h).
+  enum class Reach : uint8_t {
+    nothing,
+    folder,  // that of the URL's path
+    network,
+  };
+
   // Those that come with DPFS: local and null.
   static Backends built_in();
 
   // To add one of your own: examples/ shows how.
-  void add(const std::string& scheme, const std::string& usage, Make make);
+  void add(const std::string& scheme, const std::string& usage, Make make,
+           Reach reach = Reach::nothing);
 
   // The back end alone; make_share() gives all that `share` asks for.
   std::unique_ptr<FileSystem> make(Reactor& reactor, const ShareConfig& share) const;
   // Throws std::invalid_argument when no back end has the URL's scheme. Before anything is started.
   void check(const std::string& url) const;
+  Reach reach_of(const Url& url) const { return entry_of(url).reach; }
   // For --help: a line for each scheme.
   std::string usage() const;
 
@@ -39,6 +50,7 @@ class Backends {
   struct Entry {
     std::string usage;
     Make make;
+    Reach reach = Reach::nothing;
   };
   const Entry& entry_of(const Url& url) const;
   std::map<std::string, Entry> entries_;

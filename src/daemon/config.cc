@@ -14,6 +14,8 @@
 #include <stdexcept>
 #include <string_view>
 
+#include "sandbox/capabilities.h"
+
 namespace dpfs {
 namespace {
 
@@ -86,6 +88,11 @@ class Table {
           fmt::format("{}:{}: {}: {}", file_, at->source().begin.line, key, error.what()));
     }
   }
+  void read(std::string_view key, std::optional<uint64_t>& into) {
+    uint64_t value = 0;
+    read(key, value, 0, std::numeric_limits<int64_t>::max());
+    if (table_.contains(key)) into = value;
+  }
   const toml::node* find(std::string_view key) {
     known_.insert(key);
     return table_.get(key);
@@ -136,6 +143,24 @@ DeviceConfig read_device(const std::string& file, const toml::table& table) {
 
 }  // namespace
 
+void SandboxConfig::check() const {
+  static const std::set<std::string_view> kModes{"", "namespace", "chroot", "none"};
+  if (!kModes.contains(mode)) {
+    throw ConfigMistake("sandbox",
+                        fmt::format("sandbox '{}': expected namespace, chroot or none", mode));
+  }
+  static const std::set<std::string_view> kActions{"", "none", "kill", "log", "trap"};
+  if (!kActions.contains(seccomp)) {
+    throw ConfigMistake("seccomp",
+                        fmt::format("seccomp '{}': expected none, kill, log or trap", seccomp));
+  }
+  try {
+    sandbox::changed_by({}, modcaps);
+  } catch (const std::invalid_argument& error) {
+    throw ConfigMistake("modcaps", error.what());
+  }
+}
+
 void ServeConfig::check() const {
   auto fail = [](const char* key, const std::string& text) { throw ConfigMistake(key, text); };
   if (devices.empty()) {
@@ -147,6 +172,7 @@ void ServeConfig::check() const {
     fail("log_level",
          fmt::format("log level '{}': expected trace, debug, info, warn or error", log_level));
   }
+  sandbox.check();
   if (reactors < 1 || reactors > kReactorsMax) {
     fail("reactors", fmt::format("{} reactors: expected 1 to {}", reactors, kReactorsMax));
   }
@@ -193,6 +219,10 @@ ServeConfig load_config(const std::string& file) {
   in.read("pin", config.pin);
   in.read("poll_us", config.poll_us, 0, 1'000'000);
   in.read("io_uring", config.io_uring);
+  in.read("sandbox", config.sandbox.mode);
+  in.read("seccomp", config.sandbox.seccomp);
+  in.read("modcaps", config.sandbox.modcaps);
+  in.read("rlimit_nofile", config.sandbox.rlimit_nofile);
   if (const toml::node* node = in.find("device")) {
     const toml::array* devices = node->as_array();
     if (devices == nullptr) in.fail(*node, "device", "tables that begin with [[device]]");

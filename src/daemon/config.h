@@ -3,10 +3,12 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "daemon/share_config.h"
+#include "sandbox/namespaces.h"
 
 namespace dpfs {
 
@@ -20,12 +22,26 @@ struct DeviceConfig {
   uint32_t queue_size = 1024;  // largest ring accepted; a power of two up to 32768
 };
 
+// How the process confines itself (daemon/confinement.h). What is empty is the default, and is done
+// as far as the kernel lets us.
+struct SandboxConfig {
+  std::string mode;                       // namespace, chroot or none
+  std::string seccomp;                    // none, kill, log or trap
+  std::string modcaps;                    // "+sys_admin:-chown"
+  std::optional<uint64_t> rlimit_nofile;  // 0: as it is
+  sandbox::NamespaceIds maps;             // of a user namespace
+
+  // Throws ConfigMistake.
+  void check() const;
+};
+
 struct ServeConfig {
   std::string log_level = "info";
   uint32_t reactors = 1;
   bool pin = false;       // each reactor to a processor of its own
   uint32_t poll_us = 50;  // how long a queue that had work is polled before sleeping; 0: never
   bool io_uring = true;
+  SandboxConfig sandbox;
   std::vector<DeviceConfig> devices;
 
   // Throws ConfigMistake for the first value that is wrong.

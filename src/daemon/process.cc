@@ -2,9 +2,14 @@
 // Signals, limits, the log's level.
 #include "daemon/process.h"
 
+#include <fmt/core.h>
 #include <sys/resource.h>
 
+#include <algorithm>
 #include <map>
+#include <stdexcept>
+
+#include "base/errno.h"
 
 namespace dpfs {
 
@@ -32,6 +37,20 @@ void raise_descriptor_limit() {
   if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
   limit.rlim_cur = limit.rlim_max;
   setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+void set_descriptor_limit(std::optional<uint64_t> asked) {
+  constexpr rlim_t kSane = 1'000'000;
+  if (asked == 0) return;
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = asked ? *asked : std::min(limit.rlim_max, kSane);
+  // Beyond what we may have now is for root, up to /proc/sys/fs/nr_open.
+  limit.rlim_max = asked ? limit.rlim_cur : limit.rlim_max;
+  if (setrlimit(RLIMIT_NOFILE, &limit) == 0 || !asked) return;
+  throw std::runtime_error(fmt::format(
+      "cannot open as many as {} descriptors: {}; see /proc/sys/fs/nr_open and 'ulimit -Hn'",
+      *asked, describe(last_errno())));
 }
 
 }  // namespace dpfs

@@ -4,6 +4,8 @@
 
 #include <chrono>
 #include <csignal>
+#include <cstdint>
+#include <optional>
 #include <string>
 
 #include "base/log.h"
@@ -23,5 +25,8 @@ sigset_t block_signals();
 // Each file that a tenant has open is a descriptor of ours. The soft limit is low for programs that
 // use select(2).
 void raise_descriptor_limit();
+// The same, to `asked` (0: leaves it), or where nothing is asked to at most a million. Throws
+// std::runtime_error when we may not have as many.
+void set_descriptor_limit(std::optional<uint64_t> asked);
 
 }  // namespace dpfs

@@ -1,23 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-// The command line of `dpfs serve`, and its life as a process.
+// The command line of `dpfs serve`.
 #include "daemon/serve_command.h"
 
 #include <fmt/core.h>
-#include <sys/stat.h>
-#include <systemd/sd-daemon.h>
-#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <csignal>
 #include <cstdio>
 #include <exception>
 #include <stdexcept>
 
 #include "base/log.h"
 #include "daemon/config.h"
-#include "daemon/process.h"
-#include "daemon/service.h"
+#include "daemon/serve.h"
 #include "daemon/share_options.h"
 
 namespace dpfs {
@@ -48,45 +43,12 @@ Examples:
 
 Signals: SIGTERM and SIGINT end cleanly; SIGUSR1 logs each device's counters.)";
 
-void wait_for_end(Service& service, const sigset_t& signals) {
-  while (true) {
-    int signal = 0;
-    if (sigwait(&signals, &signal) != 0) continue;
-    if (signal != SIGUSR1) {
-      log::info("ending: SIG{}", sigabbrev_np(signal));
-      return;
-    }
-    service.log_counters();
-  }
-}
-
 void check_url(const DeviceConfig& device, const Backends& backends) {
   try {
     backends.check(device.share.url);
   } catch (const std::invalid_argument& error) {
     throw std::invalid_argument(device.url_place + error.what());
   }
-}
-
-int serve(const ServeConfig& config, const Backends& backends) {
-  config.check();
-  log::set_level(level_of(config.log_level));
-  const sigset_t signals = block_signals();
-  raise_descriptor_limit();
-  umask(0);  // the tenant's kernel has applied the tenant's
-  Service service(config, backends);
-  service.start();
-  sd_notify(0, "READY=1");
-  wait_for_end(service, signals);
-  sd_notify(0, "STOPPING=1");
-  service.log_counters();
-  if (!service.stop(kStopPatience)) {
-    log::error("giving up after {} s", kStopPatience.count());
-    service.remove_sockets();
-    _exit(1);
-  }
-  log::info("ended");
-  return 0;
 }
 
 }  // namespace
@@ -126,6 +88,22 @@ int serve_main(int argc, char** argv, const Backends& backends) {
                      "How long a queue that had work is polled before sleeping; 0: never")
           ->capture_default_str()
           ->type_name("US");
+  auto* sandbox = app.add_option("--sandbox", config.sandbox.mode,
+                                 "namespace, chroot or none (default: namespace where the kernel "
+                                 "lets us)")
+                      ->type_name("HOW");
+  auto* seccomp = app.add_option("--seccomp", config.sandbox.seccomp,
+                                 "At a system call that serving does not need: none, kill, log or "
+                                 "trap (default: kill)")
+                      ->type_name("ACTION");
+  auto* modcaps = app.add_option("--modcaps", config.sandbox.modcaps,
+                                 "Capabilities to keep or give up, like +sys_admin:-chown")
+                      ->type_name("LIST");
+  auto* rlimit_nofile =
+      app.add_option("--rlimit-nofile", config.sandbox.rlimit_nofile,
+                     "Descriptors that may be open (default: what is allowed, at most 1000000; 0: "
+                     "as it is)")
+          ->type_name("N");
   bool no_io_uring = false;
   auto* no_io_uring_option = app.add_flag("--no-io-uring", no_io_uring, "Use threads for file I/O");
   auto* log_level =
@@ -159,6 +137,11 @@ int serve_main(int argc, char** argv, const Backends& backends) {
       if (pin->count() > 0) config.pin = said.pin;
       if (poll_us->count() > 0) config.poll_us = said.poll_us;
       if (log_level->count() > 0) config.log_level = said.log_level;
+      if (sandbox->count() > 0) config.sandbox.mode = said.sandbox.mode;
+      if (seccomp->count() > 0) config.sandbox.seccomp = said.sandbox.seccomp;
+      if (modcaps->count() > 0) config.sandbox.modcaps = said.sandbox.modcaps;
+      if (rlimit_nofile->count() > 0) config.sandbox.rlimit_nofile = said.sandbox.rlimit_nofile;
+      config.sandbox.check();
     }
     if (no_io_uring) config.io_uring = false;
     for (const DeviceConfig& each : config.devices) check_url(each, backends);
@@ -166,12 +149,7 @@ int serve_main(int argc, char** argv, const Backends& backends) {
     fmt::print(stderr, "dpfs serve: {}\nTry: dpfs serve --help\n", error.what());
     return 2;
   }
-  try {
-    return serve(config, backends);
-  } catch (const std::exception& error) {
-    log::error("{}", std::string(error.what()));
-    return 1;
-  }
+  return serve(config, backends);
 }
 
 }  // namespace dpfs

@@ -31,11 +31,6 @@ std::vector<int> usable_processors() {
   return processors;
 }
 
-Fd listen_for(const DeviceConfig& device) {
-  return device.listen_fd >= 0 ? vhost_user::adopt_listening(device.listen_fd)
-                               : vhost_user::listen_at(device.socket);
-}
-
 // Threads of a reactor: what each device may need when its file system hangs, and some that are
 // never among them.
 constexpr uint32_t kThreadsPerDevice = vhost_user::Vring::kServingMax + 8;
@@ -44,7 +39,7 @@ constexpr uint32_t kThreadsMax = 4096;
 
 }  // namespace
 
-Service::Service(const ServeConfig& config, const Backends& backends) {
+Service::Service(const ServeConfig& config, const Backends& backends, std::vector<Fd> listening) {
   const std::vector<int> processors = usable_processors();
   const size_t reactors = std::min<size_t>(config.reactors, config.devices.size());
   for (size_t i = 0; i < reactors; ++i) {
@@ -67,11 +62,10 @@ Service::Service(const ServeConfig& config, const Backends& backends) {
     options.session = session_options(device.share);
     try {
       std::unique_ptr<FileSystem> fs = make_share(*lane.reactor, device.share, backends);
-      auto server =
-          std::make_unique<vhost_user::Server>(*lane.reactor, options, *fs, listen_for(device));
-      devices_.push_back({&lane, std::move(fs), std::move(server), device.socket});
+      auto server = std::make_unique<vhost_user::Server>(*lane.reactor, options, *fs,
+                                                         std::move(listening[i]));
+      devices_.push_back({&lane, std::move(fs), std::move(server)});
     } catch (const std::exception& error) {
-      remove_sockets();
       throw std::runtime_error(
           fmt::format("{}device '{}': {}", device.url_place, device.tag, error.what()));
     }
@@ -86,13 +80,6 @@ Service::~Service() {
     if (!lane.thread.joinable()) continue;  // ended by stop(), or never started
     lane.reactor->stop();
     lane.thread.join();
-  }
-  remove_sockets();
-}
-
-void Service::remove_sockets() noexcept {
-  for (const Device& device : devices_) {
-    if (!device.socket.empty()) unlink(device.socket.c_str());
   }
 }
 

@@ -7,6 +7,7 @@
 #include <thread>
 #include <vector>
 
+#include "base/fd.h"
 #include "daemon/backends.h"
 #include "daemon/config.h"
 #include "io/reactor.h"
@@ -17,8 +18,9 @@ namespace dpfs {
 // Used by one thread, which is no reactor's.
 class Service {
  public:
-  // Makes everything and serves nothing yet. Throws std::exception with a message for the operator.
-  Service(const ServeConfig& config, const Backends& backends);
+  // Makes everything, without a thread, and serves nothing yet. `listening`: a socket for each
+  // device. Throws std::exception with a message for the operator.
+  Service(const ServeConfig& config, const Backends& backends, std::vector<Fd> listening);
   Service(const Service&) = delete;
   Service& operator=(const Service&) = delete;
   ~Service();
@@ -27,8 +29,6 @@ class Service {
   // Takes no more requests, answers those in flight, ends the threads. False when some did not end
   // within `patience` (a call below that hangs): then the process can only be left by _exit.
   bool stop(std::chrono::seconds patience);
-  // For a process that ends without this object's end.
-  void remove_sockets() noexcept;
   // A line for each device and operation that has had requests, to the log.
   void log_counters();
 
@@ -41,7 +41,6 @@ class Service {
     Lane* lane;
     std::unique_ptr<FileSystem> fs;
     std::unique_ptr<vhost_user::Server> server;
-    std::string socket;
   };
 
   std::vector<Lane> lanes_;

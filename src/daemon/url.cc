@@ -106,6 +106,10 @@ Url Url::parse(std::string_view text) {
   return url;
 }
 
+std::string Url::text_with_path(const std::string& path) const {
+  return scheme_ + ":" + path + text_.substr(scheme_.size() + 1 + path_.size());
+}
+
 uint64_t Url::size_option(const std::string& key, uint64_t otherwise) {
   const auto option = options_.find(key);
   if (option == options_.end()) return otherwise;

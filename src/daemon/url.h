@@ -28,6 +28,9 @@ class Url {
   const std::string& path() const noexcept { return path_; }
   const std::string& text() const noexcept { return text_; }
 
+  // The same with another path.
+  std::string text_with_path(const std::string& path) const;
+
   // The option of that name as a number (parse_size), or `otherwise` where it is not given.
   uint64_t size_option(const std::string& key, uint64_t otherwise);
   // Throws std::invalid_argument when an option was given that nobody has asked for.

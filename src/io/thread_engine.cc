@@ -18,7 +18,8 @@
 namespace dpfs {
 namespace {
 
-// As many operations as may wait for a disk at once. Threads are made when they are first needed.
+// As many operations as may wait for a disk at once. Threads are made when they are first needed:
+// none before a process has confined itself.
 constexpr size_t kThreadsMax = 16;
 
 int32_t carry_out(const FileIo& io) noexcept {
@@ -48,7 +49,6 @@ class ThreadEngine final : public IoEngine {
  public:
   ThreadEngine() : event_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
     if (!event_) throw std::system_error(errno, std::generic_category(), "eventfd");
-    threads_.emplace_back([this] { work(); });
   }
   ~ThreadEngine() override {
     DPFS_ASSERT(in_flight_ == 0);
@@ -62,9 +62,17 @@ class ThreadEngine final : public IoEngine {
 
   void submit(FileIo& io) noexcept override {
     ++in_flight_;
-    std::lock_guard lock(mutex_);
+    std::unique_lock lock(mutex_);
+    if (idle_ <= todo_.size() && threads_.size() < kThreadsMax) add_thread();
+    if (threads_.empty()) {
+      // None could be made: better slowly than never.
+      lock.unlock();
+      io.result = carry_out(io);
+      lock.lock();
+      finish(io);
+      return;
+    }
     todo_.push(io);
-    if (idle_ < todo_.size() && threads_.size() < kThreadsMax) add_thread();
     signal_.notify_one();
   }
   bool flush() noexcept override { return false; }
@@ -101,10 +109,14 @@ class ThreadEngine final : public IoEngine {
       lock.unlock();
       io.result = carry_out(io);
       lock.lock();
-      finished_.push(io);
-      const uint64_t one = 1;
-      [[maybe_unused]] const ssize_t written = write(event_.get(), &one, sizeof one);
+      finish(io);
     }
+  }
+
+  void finish(FileIo& io) noexcept {
+    finished_.push(io);
+    const uint64_t one = 1;
+    [[maybe_unused]] const ssize_t written = write(event_.get(), &one, sizeof one);
   }
 
   Fd event_;

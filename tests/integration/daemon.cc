@@ -125,16 +125,23 @@ bool Daemon::has_logged(const std::string& text) const {
   return log().find(text) != std::string::npos;
 }
 
+pid_t Daemon::serving_pid() const {
+  const std::string pid = std::to_string(pid_);
+  pid_t child = pid_;
+  std::ifstream("/proc/" + pid + "/task/" + pid + "/children") >> child;
+  return child > 0 ? child : pid_;
+}
+
 size_t Daemon::descriptors() const {
   size_t count = 0;
-  const std::string folder = "/proc/" + std::to_string(pid_) + "/fd";
+  const std::string folder = "/proc/" + std::to_string(serving_pid()) + "/fd";
   for ([[maybe_unused]] const auto& entry : std::filesystem::directory_iterator(folder)) ++count;
   return count;
 }
 
 uint64_t Daemon::cpu_ns() const {
   uint64_t sum = 0;
-  const std::string folder = "/proc/" + std::to_string(pid_) + "/task";
+  const std::string folder = "/proc/" + std::to_string(serving_pid()) + "/task";
   for (const auto& task : std::filesystem::directory_iterator(folder)) {
     uint64_t on_cpu = 0;
     std::ifstream(task.path() / "schedstat") >> on_cpu;
@@ -146,7 +153,7 @@ uint64_t Daemon::cpu_ns() const {
 uint64_t Daemon::rss_bytes() const {
   uint64_t total = 0;
   uint64_t resident = 0;
-  std::ifstream("/proc/" + std::to_string(pid_) + "/statm") >> total >> resident;
+  std::ifstream("/proc/" + std::to_string(serving_pid()) + "/statm") >> total >> resident;
   return resident * static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
 }
 

@@ -63,7 +63,9 @@ class Daemon {
   Daemon& operator=(const Daemon&) = delete;
   ~Daemon();  // kills what was not waited for
 
+  // The process that was started, and the one that serves: a child of it where it is confined.
   pid_t pid() const noexcept { return pid_; }
+  pid_t serving_pid() const;
   bool running();
   // True when its log says that it is ready; false when it ended first.
   bool wait_until_ready();

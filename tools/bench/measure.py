@@ -106,7 +106,7 @@ class Bench:
         self.socket_path.unlink(missing_ok=True)
         command = pinned(peer.command(self.socket_path, self.folder), self.daemon_core)
         with daemon.Daemon(command, self.socket_path) as running:
-            tenant = pinned(self._command(group, running.pid), self.tenant_core)
+            tenant = pinned(self._command(group, running.serving_pid()), self.tenant_core)
             begun_s, busy, tenants = time.monotonic(), busy_s(), children_s()
             answer = subprocess.run(tenant, capture_output=True, text=True,
                                     timeout=BENCH_TIMEOUT_S)

@@ -87,10 +87,18 @@ class Daemon:
     def running(self):
         return self.child.running()
 
+    def serving_pid(self):
+        """Of the process that serves: where it is confined, the child of the one we started."""
+        for task in pathlib.Path(f"/proc/{self.pid}/task").glob("*/children"):
+            children = task.read_text().split()
+            if children:
+                return int(children[0])
+        return self.pid
+
     def descriptors(self):
         """What each open descriptor is, numbers and addresses left out, sorted."""
         found = []
-        folder = f"/proc/{self.pid}/fd"
+        folder = f"/proc/{self.serving_pid()}/fd"
         for name in os.listdir(folder):
             try:
                 found.append(re.sub(r"\[\d+\]", "", os.readlink(f"{folder}/{name}")))
@@ -101,7 +109,7 @@ class Daemon:
     def threads(self):
         """How many it started. The kernel's io_uring workers, which come and go, do not count."""
         names = []
-        for path in pathlib.Path(f"/proc/{self.pid}/task").glob("*/comm"):
+        for path in pathlib.Path(f"/proc/{self.serving_pid()}/task").glob("*/comm"):
             try:
                 names.append(path.read_text().strip())
             except OSError:
@@ -109,13 +117,13 @@ class Daemon:
         return sum(1 for name in names if not name.startswith("iou-"))
 
     def resident_mib(self):
-        status = pathlib.Path(f"/proc/{self.pid}/status").read_text()
+        status = pathlib.Path(f"/proc/{self.serving_pid()}/status").read_text()
         return int(re.search(r"VmRSS:\s+(\d+)", status)[1]) / 1024
 
     def processor_s(self):
         """Seconds of processor time of all its threads."""
         total_ns = 0
-        for schedstat in pathlib.Path(f"/proc/{self.pid}/task").glob("*/schedstat"):
+        for schedstat in pathlib.Path(f"/proc/{self.serving_pid()}/task").glob("*/schedstat"):
             try:
                 total_ns += int(schedstat.read_text().split()[0])
             except OSError:

@@ -23,9 +23,16 @@ bool set_groups(size_t count, const gid_t* groups) noexcept {
   return ::syscall(SYS_setgroups, count, groups) == 0;
 }
 
-bool set_capabilities(const __user_cap_data_struct* capabilities) noexcept {
+// Those in effect become `wanted`, as far as we still have them: the process may have given some up
+// since it started.
+bool set_effective(const __user_cap_data_struct* wanted) noexcept {
   __user_cap_header_struct header{.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
-  return ::syscall(SYS_capset, &header, capabilities) == 0;
+  __user_cap_data_struct now[_LINUX_CAPABILITY_U32S_3];
+  if (::syscall(SYS_capget, &header, now) != 0) return false;
+  for (int i = 0; i < _LINUX_CAPABILITY_U32S_3; ++i) {
+    now[i].effective = wanted[i].effective & now[i].permitted;
+  }
+  return ::syscall(SYS_capset, &header, now) == 0;
 }
 
 }  // namespace
@@ -51,7 +58,7 @@ Identity::Scope::~Scope() {
   set_fs_uid(own_.uid_);  // gives root its capabilities back
   set_fs_gid(own_.gid_);
   if (has_group_) set_groups(0, nullptr);
-  if (overrides_) set_capabilities(own_.capabilities_);
+  if (overrides_) set_effective(own_.capabilities_);
 }
 
 bool Identity::Scope::override_access() noexcept {
@@ -64,7 +71,7 @@ bool Identity::Scope::override_access() noexcept {
   __user_cap_data_struct raised[_LINUX_CAPABILITY_U32S_3];
   std::copy_n(own_.capabilities_, _LINUX_CAPABILITY_U32S_3, raised);
   raised[0].effective = (raised[0].effective & ~about_files) | wanted;
-  overrides_ = set_capabilities(raised);
+  overrides_ = set_effective(raised);
   return overrides_;
 }
 

@@ -4,6 +4,7 @@
 
 #include <fcntl.h>
 #include <fmt/core.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -39,7 +40,8 @@ const sockaddr* generic(const sockaddr_un& address) {
   return reinterpret_cast<const sockaddr*>(&address);
 }
 
-Fd spare_descriptor() noexcept { return Fd(open("/dev/null", O_RDONLY | O_CLOEXEC)); }
+// Of something that needs no path: a confined process has none.
+Fd spare_descriptor() noexcept { return Fd(eventfd(0, EFD_CLOEXEC)); }
 
 // Removes a socket that nobody listens on any more.
 void remove_stale(const std::string& path, const sockaddr_un& address) {

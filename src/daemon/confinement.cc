@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: Apache-2.0
+// Which of the means of sandbox/ are taken, in which order, and saying so.
+#include "daemon/confinement.h"
+
+#include <fmt/core.h>
+#include <fmt/ranges.h>
+#include <linux/capability.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+#include <map>
+#include <memory>
+#include <stdexcept>
+#include <system_error>
+
+#include "base/log.h"
+#include "sandbox/landlock.h"
+#include "sandbox/namespaces.h"
+#include "sandbox/private_root.h"
+#include "sandbox/seccomp.h"
+
+namespace dpfs {
+namespace {
+
+using sandbox::Capabilities;
+using sandbox::OtherCalls;
+
+// A sanitizer looks at its own process through /proc, with calls of its own.
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define DPFS_SANITIZED 1
+#endif
+#endif
+#ifdef DPFS_SANITIZED
+constexpr bool kSanitized = true;
+#else
+constexpr bool kSanitized = false;
+#endif
+
+// What serving files for other users takes. DAC_READ_SEARCH is for file handles.
+constexpr Capabilities kUsed{CAP_CHOWN,  CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH,
+                             CAP_FOWNER, CAP_FSETID,       CAP_SETGID,
+                             CAP_SETUID, CAP_MKNOD,        CAP_SETFCAP};
+
+std::string canonical(const std::string& folder) {
+  const std::unique_ptr<char, void (*)(void*)> path(realpath(folder.c_str(), nullptr), std::free);
+  if (path != nullptr) return path.get();
+  const Errno why = last_errno();
+  throw std::runtime_error(
+      fmt::format("cannot open directory '{}': {}; {}", folder, describe(why),
+                  why == Errno::noent ? "create it, or correct the path" : "check it"));
+}
+
+OtherCalls action_of(const std::string& name) {
+  static const std::map<std::string, OtherCalls> kActions{{"none", OtherCalls::allow},
+                                                          {"kill", OtherCalls::kill},
+                                                          {"log", OtherCalls::log},
+                                                          {"trap", OtherCalls::trap}};
+  if (name.empty()) return kSanitized ? OtherCalls::allow : OtherCalls::kill;
+  return kActions.at(name);
+}
+
+// Inside of a user namespace that was given ids, the first user is to be root there.
+void become_root_inside(const sandbox::NamespaceIds& maps) {
+  const auto has_root = [](const std::vector<sandbox::IdRange>& ranges) {
+    return std::ranges::any_of(ranges, [](const auto& range) { return range.inside == 0; });
+  };
+  if ((has_root(maps.groups) && setresgid(0, 0, 0) != 0) ||
+      (has_root(maps.users) && setresuid(0, 0, 0) != 0)) {
+    throw std::system_error(errno, std::generic_category(), "setresuid");
+  }
+}
+
+}  // namespace
+
+Confinement::Confinement(ServeConfig& config, const Backends& backends) : config_(config.sandbox) {
+  for (DeviceConfig& device : config.devices) {
+    const Url url = Url::parse(device.share.url);
+    switch (backends.reach_of(url)) {
+      case Backends::Reach::nothing:
+        break;
+      case Backends::Reach::network:
+        network_ = true;
+        break;
+      case Backends::Reach::folder:
+        try {
+          const std::string folder = canonical(url.path());
+          device.share.url = url.text_with_path(folder);
+          folders_.push_back(folder);
+          handles_ = handles_ || device.share.inode_file_handles != FileHandles::never;
+        } catch (const std::runtime_error& error) {
+          throw std::runtime_error(
+              fmt::format("{}device '{}': {}", device.url_place, device.tag, error.what()));
+        }
+    }
+  }
+  // Whoever may open handles may open any inode of the file systems that the folders lie on.
+  const Capabilities used = handles_ ? kUsed : kUsed - Capabilities{CAP_DAC_READ_SEARCH};
+  kept_ = sandbox::changed_by(used, config_.modcaps);
+}
+
+void Confinement::prepare() {
+  if (config_.mode == "none" || (config_.mode.empty() && kSanitized)) {
+    mode_ = Mode::none;
+  } else if (config_.mode == "chroot") {
+    mode_ = Mode::chroot;
+    if (!Capabilities::of_this_thread().contains({CAP_SYS_CHROOT})) {
+      throw std::runtime_error(
+          "--sandbox chroot needs CAP_SYS_CHROOT: run as root, or with --sandbox namespace");
+    }
+  } else {
+    try {
+      user_namespace_ = sandbox::enter_outer_namespaces(config_.maps);
+    } catch (const std::system_error& error) {
+      fall_back(error.what());
+    }
+  }
+}
+
+void Confinement::fall_back(const std::string& why) {
+  if (!config_.mode.empty()) {
+    throw std::runtime_error(
+        fmt::format("--sandbox namespace is not possible here ({}): it needs CAP_SYS_ADMIN or user "
+                    "namespaces; take --sandbox chroot or --sandbox none",
+                    why));
+  }
+  const bool may_chroot = Capabilities::of_this_thread().contains({CAP_SYS_CHROOT});
+  mode_ = may_chroot ? Mode::chroot : Mode::walls;
+  log::warn("no namespaces of our own here ({}): {}", why,
+            may_chroot ? "chroot instead" : "only Landlock keeps us from other files");
+}
+
+void Confinement::fall_back_from_root(const std::string& why) {
+  if (!config_.mode.empty()) {
+    throw std::runtime_error(
+        fmt::format("--sandbox namespace is not possible here ({}); take --sandbox none", why));
+  }
+  log::warn("no root directory of our own here ({}): files are confined less", why);
+}
+
+void Confinement::enter() {
+  if (mode_ == Mode::namespaces) {
+    try {
+      sandbox::enter_inner_namespaces(network_);
+      sandbox::enter_private_root(folders_);
+      private_root_ = true;
+    } catch (const std::system_error& error) {
+      fall_back_from_root(error.what());
+    }
+    if (config_.maps.given()) become_root_inside(config_.maps);
+    // With our own id alone, capabilities over the namespace let us do nothing more to files, and
+    // would make the back end believe that there are other ids.
+    if (user_namespace_ && !config_.maps.given()) kept_ = {};
+  }
+  sandbox::keep_only(mode_ == Mode::chroot ? kept_ | Capabilities{CAP_SYS_CHROOT} : kept_);
+}
+
+void Confinement::seal() {
+  if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) {
+    throw std::system_error(errno, std::generic_category(), "PR_SET_NO_NEW_PRIVS");
+  }
+  const std::string walls = raise_walls();
+  std::string files = "the host's";
+  if (private_root_) files = fmt::format("only {}", fmt::join(folders_, " "));
+  if (private_root_ && folders_.empty()) files = "none";
+  if (mode_ == Mode::chroot) {
+    // Back ends have opened what they need.
+    const std::string root = folders_.empty() ? "/proc/self/fdinfo" : folders_.front();
+    if (chroot(root.c_str()) != 0 || chdir("/") != 0) {
+      throw std::system_error(errno, std::generic_category(), "chroot " + root);
+    }
+    sandbox::keep_only(kept_);
+    files = "below " + root;
+  }
+  const std::string calls = forbid_calls();
+  rlimit limit{};
+  getrlimit(RLIMIT_NOFILE, &limit);
+  const char* const kind = mode_ != Mode::namespaces ? "none"
+                           : user_namespace_         ? "user pid mount net ipc uts"
+                                                     : "pid mount net ipc uts";
+  log::info(
+      "confined: namespaces {}; paths: {}; capabilities: {}; seccomp: {}; Landlock: {}; {} "
+      "descriptors",
+      std::string(kind), files, Capabilities::of_this_thread().text(), calls, walls,
+      limit.rlim_cur);
+}
+
+std::string Confinement::raise_walls() {
+  if (mode_ == Mode::none) return "none";
+  sandbox::Walls walls{.folders = {}, .tcp = network_};
+  // See sandbox/landlock.h. Handles work with this capability, in the first user namespace.
+  const bool handles =
+      !user_namespace_ && Capabilities::of_this_thread().contains({CAP_DAC_READ_SEARCH});
+  if (!handles) walls.folders = folders_;
+  try {
+    const std::string in_force = sandbox::raise_walls(walls);
+    return in_force.empty() ? "not in this kernel" : in_force;
+  } catch (const std::system_error& error) {
+    return fmt::format("none ({})", error.what());
+  }
+}
+
+std::string Confinement::forbid_calls() {
+  const OtherCalls action = action_of(config_.seccomp);
+  if (action == OtherCalls::allow) return "none";
+  try {
+    sandbox::forbid_other_calls(action);
+  } catch (const std::system_error& error) {
+    if (!config_.seccomp.empty()) {
+      throw std::runtime_error(
+          fmt::format("--seccomp {} is not possible here ({})", config_.seccomp, error.what()));
+    }
+    return fmt::format("none ({})", error.what());
+  }
+  return config_.seccomp.empty() ? "kill" : config_.seccomp;
+}
+
+}  // namespace dpfs

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+// One process that serves, and where it is confined, one outside that looks after it.
+#include "daemon/serve.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <exception>
+#include <functional>
+#include <string>
+
+#include "base/log.h"
+#include "daemon/confinement.h"
+#include "daemon/listeners.h"
+#include "daemon/process.h"
+#include "daemon/service.h"
+#include "sandbox/supervisor.h"
+
+namespace dpfs {
+namespace {
+
+void wait_for_end(Service& service, const sigset_t& signals) {
+  while (true) {
+    int signal = 0;
+    if (sigwait(&signals, &signal) != 0) continue;
+    if (signal != SIGUSR1) {
+      log::info("ending: SIG{}", sigabbrev_np(signal));
+      return;
+    }
+    service.log_counters();
+  }
+}
+
+// In the process that serves.
+int work(const ServeConfig& config, const Backends& backends, Confinement& confinement,
+         Listeners& listeners, const sigset_t& signals, const sandbox::Notifier& up) {
+  confinement.enter();
+  Service service(config, backends, listeners.take());
+  confinement.seal();
+  service.start();
+  up.say("READY=1");
+  wait_for_end(service, signals);
+  up.say("STOPPING=1");
+  service.log_counters();
+  if (!service.stop(kStopPatience)) {
+    log::error("giving up after {} s", kStopPatience.count());
+    listeners.remove();
+    _exit(1);
+  }
+  log::info("ended");
+  return 0;
+}
+
+int work_or_say_why(const std::function<int()>& worker) {
+  try {
+    return worker();
+  } catch (const std::exception& error) {
+    log::error("{}", std::string(error.what()));
+    return 1;
+  }
+}
+
+int start(ServeConfig& config, const Backends& backends) {
+  config.check();
+  log::set_level(level_of(config.log_level));
+  const sigset_t signals = block_signals();
+  set_descriptor_limit(config.sandbox.rlimit_nofile);
+  umask(0);  // the tenant's kernel has applied the tenant's
+  Confinement confinement(config, backends);
+  const sandbox::Notifier up = sandbox::Notifier::to_service_manager();
+  Listeners listeners(config.devices);
+  confinement.prepare();
+  const auto worker = [&](const sandbox::Notifier& said_to) {
+    return work_or_say_why(
+        [&] { return work(config, backends, confinement, listeners, signals, said_to); });
+  };
+  if (!confinement.is_split()) return worker(up);
+  sandbox::Supervisor supervisor(signals, worker);
+  listeners.leave();
+  return supervisor.run(up);
+}
+
+}  // namespace
+
+int serve(ServeConfig config, const Backends& backends) {
+  try {
+    return start(config, backends);
+  } catch (const std::exception& error) {
+    log::error("{}", std::string(error.what()));
+    return 1;
+  }
+}
+
+}  // namespace dpfs

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+// For tests: what a confined process can do, tried in a child, since there is no way back.
+#pragma once
+
+#include <sys/wait.h>
+#include <unistd.h>
+
+namespace dpfs::sandbox {
+
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define DPFS_SANITIZED 1
+#endif
+#endif
+#ifdef DPFS_SANITIZED
+inline constexpr bool kSanitized = true;
+#else
+inline constexpr bool kSanitized = false;
+#endif
+
+// The exit code of a child that runs `body`, or 1000 and the signal that has ended it; 99 when it
+// has thrown.
+template <class F>
+int in_child(F body) {
+  const pid_t child = fork();
+  if (child == 0) {
+    int code = 99;
+    try {
+      code = body();
+    } catch (...) {
+    }
+    _exit(code);
+  }
+  int status = 0;
+  waitpid(child, &status, 0);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status);
+}
+
+}  // namespace dpfs::sandbox

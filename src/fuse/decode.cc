@@ -93,7 +93,7 @@ Result<Unit> decode_header(Request& request) noexcept {
       header->len < sizeof(InHeader) + extensions)
     return Errno::inval;
   const size_t arguments = header->len - sizeof(InHeader) - extensions;
-  request.extensions = request.in.rest(arguments).first(extensions);
+  request.extensions = extensions > 0 ? request.in.rest(arguments).first(extensions) : IoView();
   request.in = request.in.first(arguments);
   return Unit{};
 }

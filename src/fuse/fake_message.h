@@ -144,10 +144,10 @@ struct SampleMessage {
   uint64_t node = 1;
 };
 
-inline std::vector<SampleMessage> sample_messages(uint64_t file_handle, uint64_t directory_handle) {
+inline std::vector<SampleMessage> sample_messages(uint64_t file_handle, uint64_t directory_handle,
+                                                  uint64_t file = 2) {
   using fuse::Opcode;
   const std::string name = text_of("file");
-  const uint64_t file = 2;
   const fuse::LkIn lock{.fh = file_handle, .lk = {.end = 9, .type = F_WRLCK}};
   const fuse::ReadIn read_directory{.fh = directory_handle, .size = 512};
   return {

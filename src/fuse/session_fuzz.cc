@@ -11,7 +11,6 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     fs.hold((how & 1) != 0);
     for (int i = 0; i < (how >> 2) % 4; ++i) fs.release((how & 2) != 0);
   };
-  constexpr uint64_t kHandle = uint64_t{1} << 32;  // see HandleTable: generation 1, slot 0
-  dpfs::SessionFuzzer(fs, later, kHandle, kHandle + 1, dpfs::FuzzInput(data, size)).go();
+  dpfs::SessionFuzzer(fs, std::string(fs.kFileName), later, dpfs::FuzzInput(data, size)).go();
   return 0;
 }

@@ -3,9 +3,12 @@
 // well-formed answer to each.
 #pragma once
 
+#include <fcntl.h>
+
 #include <cstdint>
 #include <cstring>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -17,37 +20,55 @@
 
 namespace dpfs {
 
+// Where there is no reactor, the session's side of things runs at once.
+struct AtOnce {
+  template <class F>
+  void operator()(F task) const {
+    task();
+  }
+};
+
 // `later` is called between messages, with a byte of the input: a file system that answers late
-// does it there.
-template <class FileSystemType, class Later>
+// does it there. `on_session` runs what touches the session where the session is at home.
+template <class FileSystemType, class Later, class OnSession = AtOnce>
 class SessionFuzzer {
  public:
-  // The handles are what `fs` gives to the first OPEN of node 2 and the OPENDIR of node 1 after it.
-  SessionFuzzer(FileSystemType& fs, Later later, uint64_t file_handle, uint64_t directory_handle,
-                FuzzInput input)
-      : samples_(sample_messages(file_handle, directory_handle)),
+  // `fs` has a file of that name in its root.
+  SessionFuzzer(FileSystemType& fs, std::string file_name, Later later, FuzzInput input,
+                OnSession on_session = {})
+      : file_name_(std::move(file_name)),
         later_(later),
+        on_session_(on_session),
         input_(input),
-        session_(fs, "fuzz", {}, counters_) {}
+        session_(std::in_place, fs, "fuzz", Session::Options{}, counters_) {}
 
   // Each record of the input: how, opcode, node, sizes, bytes.
   void go() {
+    using fuse::Opcode;
     log::set_level(log::Level::error);
     // A bit of the first byte says whether the session begins as it should, so that what follows
     // gets deep.
     if ((input_.byte() & 1) == 0) {
-      serve(std::make_unique<FakeMessage>(fuse::Opcode::init, bytes_of(linux_init())));
-      serve(std::make_unique<FakeMessage>(fuse::Opcode::open, bytes_of(fuse::OpenIn{}), 2));
-      serve(std::make_unique<FakeMessage>(fuse::Opcode::opendir, bytes_of(fuse::OpenIn{}), 1));
+      serve_now(Opcode::init, bytes_of(linux_init()));
+      const auto entry =
+          serve_now(Opcode::lookup, text_of(file_name_)).template reply<fuse::EntryOut>();
+      file_ = entry.nodeid;
+      const std::string how = bytes_of(fuse::OpenIn{.flags = O_RDWR});
+      file_handle_ = serve_now(Opcode::open, how, file_).template reply<fuse::OpenOut>().fh;
+      directory_handle_ =
+          serve_now(Opcode::opendir, bytes_of(fuse::OpenIn{})).template reply<fuse::OpenOut>().fh;
     }
+    samples_ = sample_messages(file_handle_, directory_handle_, file_);
     while (!input_.empty() && messages_.size() < kMessagesMax) {
       record();
       later_(input_.byte());
     }
-    // Everything is answered at last, or the tenant would wait for ever.
-    later_(0xff);
+    settle();
     for (const auto& message : messages_) check(*message);
-    DPFS_ASSERT(session_.in_flight() == 0);
+    on_session_([this] {
+      DPFS_ASSERT(session_->in_flight() == 0);
+      session_.reset();
+    });
   }
 
  private:
@@ -68,7 +89,8 @@ class SessionFuzzer {
         message->header.len = static_cast<uint32_t>(sizeof(fuse::InHeader) + message->args.size());
       }
     } else {
-      const uint64_t node = input_.byte() % 5;
+      const uint8_t which = input_.byte() % 5;
+      const uint64_t node = which == 2 ? file_ : which;
       message =
           std::make_unique<FakeMessage>(uint32_t{what} % 70, input_.bytes(input_.byte()), node);
     }
@@ -96,16 +118,33 @@ class SessionFuzzer {
     serve(std::move(message));
   }
 
+  // Everything is answered at last, or the tenant would wait for ever.
+  void settle() {
+    uint32_t in_flight = 0;
+    do {
+      later_(0xff);
+      on_session_([&] { in_flight = session_->in_flight(); });
+    } while (in_flight > 0);
+  }
+
   // As when the driver stops its queues: only with nothing in flight.
   void session_stops() {
-    later_(0xff);
-    session_.queues_stopped();
+    settle();
+    on_session_([this] { session_->queues_stopped(); });
+  }
+
+  // One that is right, and is answered.
+  FakeMessage& serve_now(fuse::Opcode opcode, std::string args, uint64_t node = 1) {
+    serve(std::make_unique<FakeMessage>(opcode, std::move(args), node));
+    settle();
+    DPFS_ASSERT(messages_.back()->error() == Errno::none);
+    return *messages_.back();
   }
 
   void serve(std::unique_ptr<FakeMessage> message) {
     FakeMessage& served = *message;
     messages_.push_back(std::move(message));
-    served.serve(session_);
+    on_session_([this, &served] { served.serve(*session_); });
   }
 
   // One answer (FakeMessage refuses a second), whose length is what was used, with the tenant's
@@ -123,12 +162,17 @@ class SessionFuzzer {
     DPFS_ASSERT(out.unique == (header_came ? message.header.unique : 0));
   }
 
-  const std::vector<SampleMessage> samples_;
+  std::vector<SampleMessage> samples_;
+  const std::string file_name_;
+  uint64_t file_ = 2;
+  uint64_t file_handle_ = 1;
+  uint64_t directory_handle_ = 1;
   Later later_;
+  OnSession on_session_;
   FuzzInput input_;
   SessionCounters counters_;
   std::vector<std::unique_ptr<FakeMessage>> messages_;
-  Session session_;
+  std::optional<Session> session_;
 };
 
 }  // namespace dpfs

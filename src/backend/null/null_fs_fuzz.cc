@@ -5,7 +5,6 @@
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   dpfs::NullFs fs({.files = 4, .file_bytes = 1 << 16});
-  // A handle of the null back end is its node's number.
-  dpfs::SessionFuzzer(fs, [](uint8_t) {}, 2, 1, dpfs::FuzzInput(data, size)).go();
+  dpfs::SessionFuzzer(fs, "f0", [](uint8_t) {}, dpfs::FuzzInput(data, size)).go();
   return 0;
 }

@@ -113,6 +113,7 @@ Result<LockOwner*> FileLocks::owner_of(const LockArgs& args) noexcept {
 
 Result<Unit> FileLocks::set(LockOwner& owner, const LockArgs& args) noexcept {
   owner.pid = args.pid;
+  owner.handle = args.handle;
   const LockCall call = call_of(owner.fd.get(), args);
   return reactor_.blocking([&] { return call.try_now(); });
 }
@@ -126,9 +127,24 @@ Result<Unit> FileLocks::drop_range(const LockArgs& args) noexcept {
 }
 
 void FileLocks::drop_known(NodeId node, uint64_t number) noexcept {
-  LockOwner* known = find(node, number);
-  if (known == nullptr) return;
-  const LockOwnerRef owner(*this, *known);
+  if (LockOwner* known = find(node, number)) drop(*known);
+}
+
+void FileLocks::drop_known(NodeId node, Handle handle) noexcept {
+  const auto find_one = [&]() -> LockOwner* {
+    for (uint32_t i = bucket_of(node); i != kNoIndex; i = slots_[i].next) {
+      if (slots_[i].node == node && slots_[i].handle == handle) return &slots_[i];
+    }
+    return nullptr;
+  };
+  while (LockOwner* owner = find_one()) {
+    owner->handle = Handle{};
+    drop(*owner);
+  }
+}
+
+void FileLocks::drop(LockOwner& known) noexcept {
+  const LockOwnerRef owner(*this, known);
   // Somebody waits with it for a lock, or is about to use it: only what it holds now is over.
   if (owner->references > 2) {
     const LockCall call{
@@ -171,6 +187,7 @@ uint32_t FileLocks::add(NodeId node, uint64_t number, Fd fd) noexcept {
   owner.node = node;
   owner.owner = number;
   owner.fd = std::move(fd);
+  owner.handle = Handle{};
   owner.pid = 0;
   owner.references = 1;  // the table's
   owner.next = std::exchange(bucket_of(node), index);

@@ -23,6 +23,7 @@ struct LockOwner {
   NodeId node{};
   uint64_t owner = 0;
   Fd fd;
+  Handle handle{};   // that was used last
   uint32_t pid = 0;  // of the tenant's process that locked last
   uint32_t references = 0;
   uint32_t next = 0;  // in its bucket, or in the list of free slots
@@ -69,6 +70,12 @@ class FileLocks {
     if (size_ > 0) drop_known(node, owner);
   }
 
+  // An open file has been closed for the last time. Its own locks (F_OFD_SETLK) are over, of which
+  // Linux says nothing; what others have locked through it they have given up by FLUSH before.
+  void drop(NodeId node, Handle handle) noexcept {
+    if (size_ > 0) drop_known(node, handle);
+  }
+
   uint32_t size() const noexcept { return size_; }
   void clear() noexcept;
 
@@ -86,6 +93,8 @@ class FileLocks {
   void remove(LockOwner& owner) noexcept;
   void give_back(LockOwner& owner) noexcept;
   void drop_known(NodeId node, uint64_t owner) noexcept;
+  void drop_known(NodeId node, Handle handle) noexcept;
+  void drop(LockOwner& owner) noexcept;
   Result<int> open(NodeId node, uint32_t type) noexcept;
   uint32_t pid_of(const LockArgs& args, uint64_t start, uint64_t end) noexcept;
 

@@ -90,7 +90,9 @@ Op<Unit> LocalFs::release(Request&, const ReleaseArgs& args) {
     const OpenFileRef open(files_, *file);
     reactor_.blocking([&] { return ::flock(open->fd.get(), LOCK_UN); });
   }
-  return files_.close(args.handle, args.node);
+  const Result<Unit> closed = files_.close(args.handle, args.node);
+  if (closed) locks_.drop(args.node, args.handle);
+  return closed;
 }
 
 Op<uint32_t> LocalFs::read(Request&, const ReadArgs& args) {

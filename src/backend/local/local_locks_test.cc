@@ -161,6 +161,17 @@ TEST_P(LocksTest, FlushEndsWhatItsOwnerHoldsAndNothingElse) {
   EXPECT_EQ(set(range(3, F_WRLCK, 10, 19)), Errno::again);
 }
 
+TEST_P(LocksTest, OpenFilesOwnLocksEndWithIt) {
+  const Handle other = open(file_);
+  LockArgs args = range(kAlice, F_WRLCK);
+  args.handle = other;
+  EXPECT_EQ(set(args), Errno::none);
+  EXPECT_EQ(set(range(kBob, F_WRLCK)), Errno::again);
+  release(file_, other);
+  EXPECT_EQ(set(range(kBob, F_WRLCK)), Errno::none);
+  EXPECT_EQ(fs().lock_owners(), 1u);
+}
+
 TEST_P(LocksTest, SessionsEndIsTheEndOfItsLocks) {
   EXPECT_EQ(set(range(kAlice, F_WRLCK)), Errno::none);
   EXPECT_EQ(set(whole(handle_, F_WRLCK)), Errno::none);

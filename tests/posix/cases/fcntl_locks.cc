@@ -334,7 +334,7 @@ CASE(fcntl_locks, deadlock_is_edeadlk) {
   struct sigaction action = {};
   action.sa_handler = [](int) {};
   sigaction(SIGALRM, &action, nullptr);
-  alarm(3);  // where nobody notices
+  alarm(1);  // where nobody notices
   FAILS(EDEADLK, lock(file, F_SETLKW, F_WRLCK, {1, 1}));
   alarm(0);
   peer.kill();

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+// One of the two directories: applies operations and says in a line of text what came of each.
+#pragma once
+
+#include <sys/stat.h>
+
+#include <array>
+#include <string>
+
+#include "base/fd.h"
+#include "tests/posix/differential/operation.h"
+
+namespace dpfs::posix {
+
+class Side {
+ public:
+  // An empty directory that only this object uses.
+  explicit Side(const std::string& directory);
+  Side(const Side&) = delete;
+  Side& operator=(const Side&) = delete;
+  ~Side();
+
+  // The outcome: success or an errno, what was read, and how the files concerned look afterwards.
+  // Equal for two sides whose file systems do the same.
+  std::string apply(const Operation& operation);
+
+ private:
+  std::string act(const Operation& operation);
+  std::string act_on_names(const Operation& operation);
+  std::string act_on_attributes(const Operation& operation);
+  std::string act_on_open_file(const Operation& operation);
+  std::string open_into_slot(const Operation& operation);
+  std::string copy_range(const Operation& operation);
+  std::string map_write(const Operation& operation);
+  std::string list(const std::string& path) const;
+  std::string look(const std::string& path) const;
+  std::string look(const Fd& file) const;
+  std::string whole_tree(const std::string& path) const;
+
+  std::string directory_;
+  Fd root_;
+  std::array<Fd, kSlots> slots_;
+};
+
+}  // namespace dpfs::posix

@@ -16,9 +16,19 @@ std::unique_ptr<FileSystem> make_local(Reactor& reactor, Url& url, const ShareCo
   LocalOptions options;
   options.path = url.path();
   options.xattrs = share.xattr;
+  options.posix_acls = share.xattr && share.posix_acl;
+  options.security_labels = share.xattr && share.security_label;
+  options.project_ids = share.project_ids;
   options.announce_submounts = share.announce_submounts;
   options.file_handles = share.inode_file_handles != FileHandles::never;
-  return std::make_unique<LocalFs>(reactor, options);
+  auto fs = std::make_unique<LocalFs>(reactor, options);
+  if (share.inode_file_handles == FileHandles::mandatory && !fs->uses_handles()) {
+    throw std::runtime_error(fmt::format(
+        "'{}': inode-file-handles is mandatory, and there are none: its file system has "
+        "none, or CAP_DAC_READ_SEARCH is missing; expected never or prefer",
+        url.path()));
+  }
+  return fs;
 }
 
 constexpr uint64_t kNullFilesMax = 1'000'000'000;  // their numbers have 32 bits

@@ -95,7 +95,7 @@ const std::array kOptions{
                 .flag = &ShareConfig::allow_direct_io},
     ShareOption{.name = "xattr",
                 .help = "Extended attributes",
-                .help_of_off = "No extended attributes",
+                .help_of_off = "No extended attributes, and so no access control lists nor labels",
                 .flag = &ShareConfig::xattr},
     ShareOption{.name = "xattrmap",
                 .value_name = "RULES",
@@ -104,7 +104,7 @@ const std::array kOptions{
                 .set = [](ShareConfig& share,
                           std::string_view value) { share.xattrmap = XattrMap::parse(value); }},
     ShareOption{.name = "posix-acl",
-                .help = "POSIX access control lists",
+                .help = "POSIX access control lists, which the tenant's kernel follows",
                 .help_of_off = "No POSIX access control lists",
                 .flag = &ShareConfig::posix_acl},
     ShareOption{.name = "security-label",
@@ -126,6 +126,10 @@ const std::array kOptions{
         .help = "The same for groups",
         .set_all = [](ShareConfig& share,
                       std::span<const std::string> values) { set_ids(share.ids.gids, values); }},
+    ShareOption{.name = "project-ids",
+                .help = "The tenant may change project ids, by which quotas may be counted",
+                .help_of_off = "The tenant may not change project ids",
+                .flag = &ShareConfig::project_ids},
     ShareOption{.name = "announce-submounts",
                 .help = "A file system mounted inside the share is one for the tenant, too",
                 .help_of_off = "The tenant sees one file system, whatever is mounted inside",
@@ -140,14 +144,6 @@ const std::array kOptions{
 }  // namespace
 
 void ShareConfig::check() const {
-  const auto needs_xattr = [this](bool on, const char* key) {
-    if (on && !xattr) {
-      throw ConfigMistake(key, fmt::format("{} needs extended attributes, which are off", key));
-    }
-  };
-  needs_xattr(posix_acl, "posix_acl");
-  needs_xattr(security_label, "security_label");
-  needs_xattr(xattrmap.has_value(), "xattrmap");
   if (writeback && (cache == CacheMode::never || cache == CacheMode::metadata)) {
     throw ConfigMistake("writeback",
                         "writeback: nothing is kept to be written later with cache never and "

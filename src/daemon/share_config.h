@@ -46,9 +46,12 @@ struct ShareConfig {
 
   bool xattr = true;
   std::optional<XattrMap> xattrmap;
-  bool posix_acl = false;
+  // Both need xattr. Lists are also off where xattrmap gives them another name: the host would not
+  // follow them then.
+  bool posix_acl = true;
   bool security_label = false;
   IdMaps ids;
+  bool project_ids = false;  // the tenant may change them
 
   bool announce_submounts = true;
   FileHandles inode_file_handles = FileHandles::prefer;

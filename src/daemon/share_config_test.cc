@@ -29,15 +29,6 @@ TEST(ShareOptions, EachIsOfOneKindAndHasANameOfItsOwn) {
 
 // ---- Options that need each other ---------------------------------------------------------------
 
-TEST(ShareConfig, WhatNeedsExtendedAttributesIsRefusedWithoutThem) {
-  for (ShareConfig share : {ShareConfig{.posix_acl = true}, ShareConfig{.security_label = true},
-                            ShareConfig{.xattrmap = XattrMap::parse(":map::user.x.:")}}) {
-    EXPECT_NO_THROW(share.check());
-    share.xattr = false;
-    EXPECT_THROW(share.check(), ConfigMistake);
-  }
-}
-
 TEST(ShareConfig, WritebackIsRefusedWhereNothingIsKept) {
   for (const CacheMode mode : {CacheMode::never, CacheMode::metadata}) {
     ShareConfig share{.cache = mode, .writeback = true};

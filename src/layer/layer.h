@@ -15,6 +15,13 @@ struct Operation {
   fuse::Opcode opcode;
   bool changes;    // what is stored below, so that a read-only layer refuses it
   uint64_t bytes;  // of payload that is asked for
+
+  // Whether something new is made: then, and only then, request.creation is about it.
+  bool creates() const noexcept {
+    using fuse::Opcode;
+    return opcode == Opcode::symlink || opcode == Opcode::mknod || opcode == Opcode::mkdir ||
+           opcode == Opcode::create || opcode == Opcode::tmpfile;
+  }
 };
 struct Outcome {
   Errno error;

@@ -3,9 +3,30 @@
 #include "layer/read_only.h"
 
 #include <fcntl.h>
+#include <linux/fs.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 namespace dpfs {
+namespace {
+
+// What says nothing but how things are. The numbers themselves do not tell.
+bool only_asks(uint32_t command) noexcept {
+  switch (command) {
+    case FS_IOC_GETFLAGS:
+    case FS_IOC32_GETFLAGS:
+    case FS_IOC_GETVERSION:
+    case FS_IOC32_GETVERSION:
+    case FS_IOC_FSGETXATTR:
+    case FS_IOC_GETFSLABEL:
+    case FIGETBSZ:
+      return true;
+    default:
+      return false;
+  }
+}
+
+}  // namespace
 
 void ReadOnlyLayer::begin(Negotiated& negotiated) {
   negotiated.flags &= ~fuse::init_flag::kWritebackCache;  // there is nothing to write back
@@ -26,6 +47,12 @@ Op<fuse::OpenOut> ReadOnlyLayer::open(Request& request, const OpenArgs& args) {
 Op<Unit> ReadOnlyLayer::access(Request& request, const AccessArgs& args) {
   if ((args.mask & W_OK) != 0) return Errno::rofs;
   return Layer::access(request, args);
+}
+
+// ENOTTY, which a request that nobody knows gets, where it is not known to be one that changes.
+Op<IoctlDone> ReadOnlyLayer::ioctl(Request& request, const IoctlArgs& args) {
+  if (only_asks(args.command)) return Layer::ioctl(request, args);
+  return (_IOC_DIR(args.command) & _IOC_WRITE) != 0 ? Errno::rofs : Errno::notty;
 }
 
 }  // namespace dpfs

@@ -16,6 +16,7 @@ class ReadOnlyLayer : public Layer {
 
   Op<fuse::OpenOut> open(Request& request, const OpenArgs& args) override;
   Op<Unit> access(Request& request, const AccessArgs& args) override;
+  Op<IoctlDone> ioctl(Request& request, const IoctlArgs& args) override;
 
  private:
   Op<Unit> admit(Request& request, const Operation& operation) override;

@@ -4,6 +4,7 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <linux/fs.h>
 #include <unistd.h>
 
 #include "fuse/fake_filesystem.h"
@@ -20,6 +21,13 @@ class ReadOnlyTest : public testing::Test {
   }
   Errno access_with(uint32_t mask) {
     const Op<Unit> op = layer.access(request, {.node = FakeFileSystem::kFile, .mask = mask});
+    return op.take().error();
+  }
+  Errno ioctl_with(uint32_t command) {
+    IoctlArgs args{};
+    args.node = FakeFileSystem::kFile;
+    args.command = command;
+    const Op<IoctlDone> op = layer.ioctl(request, args);
     return op.take().error();
   }
   Request request;
@@ -59,6 +67,29 @@ TEST_F(ReadOnlyTest, NobodyMayWrite) {
   EXPECT_EQ(access_with(R_OK | X_OK), Errno::none);
   EXPECT_EQ(access_with(W_OK), Errno::rofs);
   EXPECT_EQ(access_with(R_OK | W_OK), Errno::rofs);
+}
+
+TEST_F(ReadOnlyTest, IoctlsThatOnlyAskAreLetThrough) {
+  for (const uint32_t command : {FS_IOC_GETFLAGS, FS_IOC32_GETFLAGS, FS_IOC_GETVERSION,
+                                 FS_IOC_FSGETXATTR, FS_IOC_GETFSLABEL}) {
+    EXPECT_EQ(ioctl_with(command), Errno::none) << command;
+  }
+}
+
+TEST_F(ReadOnlyTest, OtherIoctlsAreRefused) {
+  for (const uint32_t command : {FS_IOC_SETFLAGS, FS_IOC32_SETFLAGS, FS_IOC_SETVERSION,
+                                 FS_IOC_FSSETXATTR, FS_IOC_SETFSLABEL, FICLONE, FITRIM}) {
+    EXPECT_EQ(ioctl_with(command), Errno::rofs) << command;
+  }
+  for (const uint32_t command : {0u, 1u, 0x5401u /* TCGETS */, 0x8004587du /* ..._SHUTDOWN */}) {
+    EXPECT_EQ(ioctl_with(command), Errno::notty) << command;
+  }
+  EXPECT_EQ(below.calls, 0u);
+}
+
+TEST_F(ReadOnlyTest, LocksAreLetThrough) {
+  EXPECT_TRUE(layer.setlk(request, LockArgs{}).take());
+  EXPECT_TRUE(layer.setlkw(request, LockArgs{}).take());
 }
 
 TEST_F(ReadOnlyTest, LookingAndForgettingAreLetThrough) {

@@ -101,8 +101,6 @@ TEST_F(ConfigFile, RulesForAttributesThatAreWrongAreRefused) {
 }
 
 TEST_F(ConfigFile, OptionsOfTheShareThatExcludeEachOtherAreRefused) {
-  expect_refusal(device("xattr = false\nposix_acl = true\n"), 6, "posix_acl",
-                 "needs extended attributes");
   expect_refusal(device("cache = \"never\"\nwriteback = true\n"), 6, "writeback", "auto or always");
 }
 
@@ -216,7 +214,7 @@ TEST_F(CommandLine, OptionsOfTheShareAreChecked) {
   expect_refusal(with({"--cache", "some"}), "expected auto, always, never or metadata");
   expect_refusal(with({"--translate-uid", "map:0:1"}), "expected map:<source base>");
   expect_refusal(with({"--xattrmap", ":ok:all::"}), "rule 1: a field does not end with ':'");
-  expect_refusal(with({"--no-xattr", "--posix-acl"}), "needs extended attributes");
+  expect_refusal(with({"--cache=metadata", "--writeback"}), "expected cache auto or always");
 }
 
 TEST_F(CommandLine, HelpHasExamplesAndEndsWell) {

@@ -22,7 +22,7 @@ SEES = {
     "sandbox": {"base"},
     "virtio": {"base", "guest"},
     "fuse": {"base", "guest"},
-    "layer": {"base", "io", "fuse"},
+    "layer": {"base", "guest", "io", "fuse"},
     "backend": {"base", "guest", "io", "fuse"},
     "transport": {"base", "guest", "io", "virtio", "fuse"},
     "driver": {"base"},

@@ -16,7 +16,6 @@ namespace dpfs {
 namespace {
 
 constexpr uint64_t kFirstFile = static_cast<uint64_t>(NodeId::root) + 1;
-constexpr uint64_t kValidSeconds = 1;
 constexpr uint32_t kBlockBytes = 4096;
 
 }  // namespace
@@ -55,13 +54,17 @@ fuse::Attr NullFs::attr(NodeId node) const noexcept {
 }
 
 fuse::AttrOut NullFs::attr_out(NodeId node) const noexcept {
-  return {.attr_valid = kValidSeconds, .attr = attr(node)};
+  return {.attr_valid = cache_.attr_valid_ms / 1000,
+          .attr_valid_nsec = cache_.attr_valid_ms % 1000 * 1'000'000,
+          .attr = attr(node)};
 }
 
 fuse::EntryOut NullFs::entry_out(NodeId node) const noexcept {
   return {.nodeid = static_cast<uint64_t>(node),
-          .entry_valid = kValidSeconds,
-          .attr_valid = kValidSeconds,
+          .entry_valid = cache_.entry_valid_ms / 1000,
+          .attr_valid = cache_.attr_valid_ms / 1000,
+          .entry_valid_nsec = cache_.entry_valid_ms % 1000 * 1'000'000,
+          .attr_valid_nsec = cache_.attr_valid_ms % 1000 * 1'000'000,
           .attr = attr(node)};
 }
 
@@ -95,7 +98,7 @@ Op<fuse::AttrOut> NullFs::setattr(Request&, const SetattrArgs& args) {
 Op<fuse::OpenOut> NullFs::open(Request&, const OpenArgs& args) {
   if (!is_node(args.node)) return Errno::stale;
   if (!is_file(args.node)) return Errno::isdir;
-  return fuse::OpenOut{.fh = static_cast<uint64_t>(args.node)};
+  return fuse::OpenOut{.fh = static_cast<uint64_t>(args.node), .open_flags = cache_.file_flags};
 }
 
 Op<uint32_t> NullFs::read(Request&, const ReadArgs& args) {
@@ -133,7 +136,8 @@ Op<Unit> NullFs::fsync(Request&, const FsyncArgs& args) { return check(args.node
 Op<fuse::OpenOut> NullFs::opendir(Request&, const OpenArgs& args) {
   if (!is_node(args.node)) return Errno::stale;
   if (args.node != NodeId::root) return Errno::notdir;
-  return fuse::OpenOut{.fh = static_cast<uint64_t>(args.node)};
+  return fuse::OpenOut{.fh = static_cast<uint64_t>(args.node),
+                       .open_flags = cache_.directory_flags};
 }
 
 Op<uint32_t> NullFs::readdir(Request&, const ReaddirArgs& args) { return list(args, false); }

@@ -22,7 +22,9 @@ class NullFs final : public FileSystem {
   explicit NullFs(const Options& options) noexcept : options_(options) {}
 
   void begin(Negotiated& negotiated) override {
-    negotiated.flags &= ~fuse::init_flag::kHandleKillprivV2;
+    constexpr uint64_t kKept = fuse::init_flag::kDoReaddirplus | fuse::init_flag::kReaddirplusAuto;
+    negotiated.flags &= ~fuse::kPromiseFlags | kKept;
+    cache_ = negotiated.cache;
   }
 
   Op<fuse::EntryOut> lookup(Request&, const LookupArgs& args) override;
@@ -56,6 +58,7 @@ class NullFs final : public FileSystem {
   Op<uint32_t> list(const ReaddirArgs& args, bool plus) const;
 
   const Options options_;
+  CachePolicy cache_;
 };
 
 }  // namespace dpfs

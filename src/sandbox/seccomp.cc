@@ -143,6 +143,8 @@ void add_rules(Filter& filter) {
   for (const char* name : {"tgkill", "rt_tgsigqueueinfo"}) {
     filter.add(SCMP_ACT_ALLOW, name, SCMP_A0_32(SCMP_CMP_EQ, self));
   }
+  // A thread's own umask takes its own root and working directory along.
+  filter.add(SCMP_ACT_ALLOW, "unshare", SCMP_A0_32(SCMP_CMP_EQ, CLONE_FS));
   // Limits may be asked for, not set.
   filter.add(SCMP_ACT_ALLOW, "prlimit64", SCMP_A0_32(SCMP_CMP_EQ, 0), SCMP_A2(SCMP_CMP_EQ, 0));
 }

@@ -128,6 +128,7 @@ void SlowFileSystem::answer(const fuse::InHeader& header, const char* args) {
       return reply(header.unique, 0, &out, sizeof out);
     }
     case Opcode::read:
+    case Opcode::fsync:
       return wait_or_finish(header.nodeid == kSlow);
     case Opcode::statfs: {
       fuse::StatfsOut out{};
@@ -151,7 +152,7 @@ void SlowFileSystem::answer(const fuse::InHeader& header, const char* args) {
 
 void SlowFileSystem::finish(const Waiting& request) {
   if (request.opcode == fuse::Opcode::lookup) return reply(request.unique, ENOENT);
-  if (request.opcode == fuse::Opcode::flush) return reply(request.unique, 0);
+  if (request.opcode != fuse::Opcode::read) return reply(request.unique, 0);
   std::array<char, kFileBytes> bytes;
   bytes.fill(kByte);
   reply(request.unique, 0, bytes.data(), bytes.size());

@@ -15,8 +15,8 @@
 
 namespace dpfs::test {
 
-// Holds two files of one page each, "slow" and "fast". Reads of "slow" and lookups of "stuck" wait
-// for release(); everything else is answered at once. "stuck" does not exist.
+// Holds two files of one page each, "slow" and "fast". Reads and fsyncs of "slow" and lookups of
+// "stuck" wait for release(); everything else is answered at once. "stuck" does not exist.
 class SlowFileSystem {
  public:
   // Whether this machine lets us mount one (root, /dev/fuse). Call it before any thread is there:

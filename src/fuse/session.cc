@@ -26,7 +26,7 @@ constexpr uint64_t kOfferedFlags =
     fuse::init_flag::kHasIoctlDir | fuse::init_flag::kPosixAcl | fuse::init_flag::kSubmounts |
     fuse::init_flag::kSecurityCtx | fuse::init_flag::kCreateSuppGroup |
     fuse::init_flag::kHasExpireOnly | fuse::init_flag::kDirectIoAllowMmap |
-    fuse::init_flag::kAllowIdmap;
+    fuse::init_flag::kNoExportSupport | fuse::init_flag::kAllowIdmap;
 
 template <class Args>
 concept SaysSizeWhenEmpty = std::same_as<Args, GetxattrArgs> || std::same_as<Args, ListxattrArgs>;

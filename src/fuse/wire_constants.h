@@ -175,7 +175,7 @@ inline constexpr uint64_t kPromiseFlags =
     init_flag::kDontMask | init_flag::kHasIoctlDir | init_flag::kDoReaddirplus |
     init_flag::kReaddirplusAuto | init_flag::kWritebackCache | init_flag::kHandleKillprivV2 |
     init_flag::kPosixAcl | init_flag::kSubmounts | init_flag::kSecurityCtx |
-    init_flag::kCreateSuppGroup | init_flag::kAllowIdmap;
+    init_flag::kCreateSuppGroup | init_flag::kNoExportSupport | init_flag::kAllowIdmap;
 
 // ReleaseIn::release_flags
 namespace release_flag {

@@ -146,8 +146,7 @@ Result<CreateOut> LocalFs::create_existing(const local::Directory& directory,
   local::Stat stat;
   const Result<local::Nodes::Found> found = nodes_.look_up(directory, args.name, stat, true);
   if (!found) return found.error();
-  const Result<fuse::OpenOut> open =
-      open_node(found->node, host_flags(args.flags), args.open_flags);
+  const Result<fuse::OpenOut> open = open_file(found->node, args.flags, args.open_flags);
   if (!open) {
     nodes_.forget(found->node, 1);
     return open.error();

@@ -131,9 +131,11 @@ TEST_F(Export, ForgettingIsFinalWithoutIt) {
   EXPECT_EQ(look_up(NodeId::root, ".").error(), Errno::inval);
 }
 
-TEST(ExportWithoutHandles, IsNotAgreedTo) {
+// Handles that work until the tenant's kernel drops the inode are worse than none.
+TEST(ExportWithoutHandles, IsRuledOut) {
   LocalFsHarness harness({.path = {}, .file_handles = false});
-  EXPECT_EQ(harness.begin_with(fuse::init_flag::kExportSupport), 0u);
+  EXPECT_EQ(harness.begin_with(fuse::init_flag::kExportSupport | fuse::init_flag::kNoExportSupport),
+            fuse::init_flag::kNoExportSupport);
 }
 
 }  // namespace

@@ -78,8 +78,18 @@ Result<fuse::OpenOut> LocalFs::hand_out(NodeId node, Fd fd) noexcept {
   return out;
 }
 
+// With the flags that the tenant gave.
+Result<fuse::OpenOut> LocalFs::open_file(NodeId node, uint32_t flags,
+                                         uint32_t open_flags) noexcept {
+  const int host = host_flags(flags);
+  const Result<fuse::OpenOut> out = open_node(node, host, open_flags);
+  if (out || out.error() != Errno::perm || (flags & O_APPEND) == 0) return out;
+  // An inode that can only be appended to (chattr +a) asks who opens it for a promise.
+  return open_node(node, host | O_APPEND, open_flags);
+}
+
 Op<fuse::OpenOut> LocalFs::open(Request&, const OpenArgs& args) {
-  return open_node(args.node, host_flags(args.flags), args.open_flags);
+  return open_file(args.node, args.flags, args.open_flags);
 }
 
 Op<Unit> LocalFs::release(Request&, const ReleaseArgs& args) {

@@ -94,6 +94,22 @@ TEST_F(InodeFlags, ImmutableIsForTheSuperuser) {
   EXPECT_EQ(set(FS_IOC_SETFLAGS, before), Errno::perm);
 }
 
+TEST_F(InodeFlags, AppendOnlyFileIsOpenedForAppending) {
+  if (::geteuid() != 0) GTEST_SKIP() << "needs root";
+  ASSERT_EQ(set(FS_IOC_SETFLAGS, flags() | FS_APPEND_FL), Errno::none);
+  EXPECT_EQ(call(&LocalFs::open, {.node = file_, .flags = O_WRONLY}).error(), Errno::perm);
+  const Handle handle = open(file_, O_WRONLY | O_APPEND);
+  write(file_, handle, 0, "one ", {.open = O_WRONLY | O_APPEND});
+  write(file_, handle, 0, "two", {.open = O_WRONLY | O_APPEND});
+  EXPECT_EQ(host_read("file"), "one two");
+  const Result<CreateOut> out = call(&LocalFs::create, {.parent = NodeId::root,
+                                                        .name = name_of("file"),
+                                                        .flags = O_WRONLY | O_APPEND,
+                                                        .mode = 0600,
+                                                        .umask = 0});
+  EXPECT_TRUE(out) << describe(out.error());
+}
+
 TEST_F(InodeFlags, WhoeverATenantWithMappedIdsHasCheckedMay) {
   if (::geteuid() != 0) GTEST_SKIP() << "needs root";
   begin_with(fuse::init_flag::kAllowIdmap);

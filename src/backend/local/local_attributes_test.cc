@@ -189,6 +189,30 @@ TEST_P(LocalFsTest, ExtendedAttributesAreKept) {
   EXPECT_EQ(get("user.test", 100), describe(Errno::nodata));
 }
 
+TEST_P(LocalFsTest, TrustedAttributesAreListedForTheSuperuserOnly) {
+  host_write("file", "");
+  const auto put = [&](const char* name) {
+    return ::setxattr((share / "file").c_str(), name, "1", 1, 0) == 0;
+  };
+  if (!put("user.a") || !put("trusted.b") || !put("user.c")) GTEST_SKIP() << "needs root";
+  const NodeId file = node("file");
+  const auto list = [&](uint32_t uid, size_t room) {
+    request().header.uid = uid;
+    std::string names(room, '?');
+    const iovec part{names.data(), names.size()};
+    const Result<uint32_t> bytes =
+        call(&LocalFs::listxattr, {.node = file, .into = IoView({&part, 1})});
+    if (!bytes) return std::string(describe(bytes.error()));
+    return room == 0 ? std::to_string(*bytes) : names.substr(0, *bytes);
+  };
+  EXPECT_NE(list(0, 1000).find("trusted.b"), std::string::npos);
+  EXPECT_NE(list(fuse::kInvalidUidGid, 1000).find("trusted.b"), std::string::npos);
+  EXPECT_EQ(list(1000, 1000), std::string("user.a\0user.c\0", 14));
+  EXPECT_EQ(list(1000, 14), std::string("user.a\0user.c\0", 14));
+  EXPECT_EQ(list(1000, 13), describe(Errno::range));
+  EXPECT_EQ(list(1000, 0), "14");
+}
+
 TEST_P(LocalFsTest, StatfsHasOneBlockSize) {
   const Result<fuse::StatfsOut> out = call(&LocalFs::statfs, {.node = NodeId::root});
   ASSERT_TRUE(out);

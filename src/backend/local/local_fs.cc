@@ -36,7 +36,7 @@ void LocalFs::begin(Negotiated& negotiated) {
                        init_flag::kHasIoctlDir | init_flag::kCreateSuppGroup |
                        init_flag::kAllowIdmap;
   if (options_.announce_submounts) supported |= init_flag::kSubmounts;
-  if (nodes_.uses_handles()) supported |= init_flag::kExportSupport;
+  supported |= nodes_.uses_handles() ? init_flag::kExportSupport : init_flag::kNoExportSupport;
   if (keeps_acls()) supported |= init_flag::kPosixAcl;
   if (keeps_labels()) supported |= init_flag::kSecurityCtx;
   negotiated.flags &= ~fuse::kPromiseFlags | supported;

@@ -100,6 +100,7 @@ class LocalFs final : public FileSystem {
 
   bool drops_suid_for(const Request& who) const noexcept;
   Result<fuse::OpenOut> open_node(NodeId node, int flags, uint32_t open_flags) noexcept;
+  Result<fuse::OpenOut> open_file(NodeId node, uint32_t flags, uint32_t open_flags) noexcept;
   Result<fuse::OpenOut> hand_out(NodeId node, Fd fd) noexcept;
   int host_flags(uint32_t flags) const noexcept;
   int write_flags_for(const WriteArgs& args) const noexcept;

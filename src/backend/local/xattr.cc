@@ -65,22 +65,32 @@ Op<uint32_t> LocalFs::getxattr(Request&, const GetxattrArgs& args) {
   return static_cast<uint32_t>(*bytes);
 }
 
-Op<uint32_t> LocalFs::listxattr(Request&, const ListxattrArgs& args) {
+// "trusted." names are for those who may read them, as on the host. Where ids are mapped in the
+// tenant it does not say who asks; then they stay, for the sake of what root copies.
+Op<uint32_t> LocalFs::listxattr(Request& request, const ListxattrArgs& args) {
   if (!options_.xattrs) return Errno::nosys;
   const local::Spares<local::XattrBuffer>::Lease buffer = xattr_buffers_.take();
   if (!buffer) return Errno::nomem;
   char* names = (*buffer).data();
-  const size_t size = std::min(args.into.size(), local::kXattrBytes);
-  const Result<ssize_t> bytes = on_xattrs(
+  const uint32_t uid = request.header.uid;
+  const bool sees_all = uid == 0 || uid == fuse::kInvalidUidGid;
+  const size_t room = args.into.size();
+  const size_t size = sees_all ? std::min(room, local::kXattrBytes) : local::kXattrBytes;
+  const Result<ssize_t> listed = on_xattrs(
       args.node,
       [&](int directory, const char* path) {
         return local::listxattr_at(directory, path, 0, names, size);
       },
       [&](int fd) { return ::flistxattr(fd, names, size); });
-  if (!bytes) return bytes.error();
+  if (!listed) return listed.error();
+  auto bytes = static_cast<size_t>(*listed);
+  if (!sees_all) {
+    bytes = local::leave_out_trusted(names, bytes);
+    if (room > 0 && bytes > room) return Errno::range;
+  }
   IoView into = args.into;
-  into.copy_in(names, static_cast<size_t>(*bytes));
-  return static_cast<uint32_t>(*bytes);
+  into.copy_in(names, bytes);
+  return static_cast<uint32_t>(bytes);
 }
 
 Op<Unit> LocalFs::setxattr(Request&, const SetxattrArgs& args) {

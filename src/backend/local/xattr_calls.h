@@ -7,10 +7,13 @@
 #include <sys/types.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
+#include <string_view>
 
 namespace dpfs::local {
 
@@ -39,6 +42,20 @@ inline ssize_t listxattr_at(int directory, const char* path, int at_flags, char*
 inline ssize_t removexattr_at(int directory, const char* path, int at_flags,
                               const char* name) noexcept {
   return ::syscall(466, directory, path, at_flags, name);
+}
+
+// Takes "trusted." names out of a list of names, each with its NUL; gives its new length.
+inline size_t leave_out_trusted(char* names, size_t bytes) noexcept {
+  size_t kept = 0;
+  for (size_t at = 0; at < bytes;) {
+    const size_t size = std::min(::strnlen(names + at, bytes - at) + 1, bytes - at);
+    if (!std::string_view(names + at, size).starts_with("trusted.")) {
+      std::memmove(names + kept, names + at, size);
+      kept += size;
+    }
+    at += size;
+  }
+  return kept;
 }
 
 inline bool has_xattr_at() noexcept {

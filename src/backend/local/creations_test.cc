@@ -118,19 +118,28 @@ TEST_P(Creations, AclOfOneOutsideTheGroupTakesTheGroupBit) {
   }
   begin_with(init_flag::kSetxattrExt | init_flag::kPosixAcl | init_flag::kDontMask);
   const NodeId file = node("f");
-  const auto set = [&](uint32_t setxattr_flags) {
-    ::chmod((share / "f").c_str(), 02755);
+  std::filesystem::create_directory(share / "d");
+  const NodeId directory = node("d");
+  const auto set = [&](NodeId to, const char* name, uint32_t setxattr_flags) {
     std::string acl = acl_of(7, 5, 5, 6);
     const iovec part{acl.data(), acl.size()};
-    EXPECT_TRUE(call(&LocalFs::setxattr, {.node = file,
-                                          .name = name_of("system.posix_acl_access"),
+    EXPECT_TRUE(call(&LocalFs::setxattr, {.node = to,
+                                          .name = name_of(name),
                                           .flags = 0,
                                           .setxattr_flags = setxattr_flags,
                                           .value = IoView({&part, 1})}));
-    return mode_of("f") & S_ISGID;
   };
-  EXPECT_EQ(set(fuse::setxattr_flag::kAclKillSgid), 0u);
-  if (::geteuid() == 0) EXPECT_EQ(set(0), static_cast<uint32_t>(S_ISGID));
+  const uint32_t kills = fuse::setxattr_flag::kAclKillSgid;
+  ::chmod((share / "f").c_str(), 02755);
+  set(file, "system.posix_acl_access", kills);
+  EXPECT_EQ(mode_of("f") & S_ISGID, 0u);
+  if (::geteuid() != 0) GTEST_SKIP() << "the rest needs root";
+  ::chmod((share / "f").c_str(), 02755);
+  set(file, "system.posix_acl_access", 0);
+  EXPECT_NE(mode_of("f") & S_ISGID, 0u);
+  ::chmod((share / "d").c_str(), 02755);
+  set(directory, "system.posix_acl_default", kills);
+  EXPECT_NE(mode_of("d") & S_ISGID, 0u);
 }
 
 // ---- Groups -------------------------------------------------------------------------------------
@@ -155,6 +164,33 @@ TEST_P(Creations, GroupThatTheUserIsInKeepsTheBitThatNeedsIt) {
   request().creation.group = Creation::kNoGroup;
   ASSERT_TRUE(create(team, "stranger again", 02755, 0));
   EXPECT_EQ(mode_of("team/stranger again"), 0755u);
+}
+
+TEST_P(Creations, WhiteoutIsTheUsers) {
+  if (::geteuid() != 0) GTEST_SKIP() << "needs root";
+  host_write("f", "");
+  const auto move = [&](const char* from, const char* to) {
+    return call(&LocalFs::rename2, {.parent = NodeId::root,
+                                    .name = name_of(from),
+                                    .new_parent = NodeId::root,
+                                    .new_name = name_of(to),
+                                    .flags = RENAME_WHITEOUT})
+        .error();
+  };
+  request().header.uid = 1234;
+  request().header.gid = 5678;
+  const Errno why = move("f", "g");
+  if (why == Errno::inval) GTEST_SKIP() << "the file system of " << share << " has no whiteouts";
+  EXPECT_EQ(why, Errno::none) << describe(why);
+  struct stat stat{};
+  ASSERT_EQ(::lstat((share / "f").c_str(), &stat), 0);
+  EXPECT_TRUE(S_ISCHR(stat.st_mode));
+  EXPECT_EQ(stat.st_uid, 1234u);
+  EXPECT_EQ(stat.st_gid, 5678u);
+  // The tenant's kernel has let them, whoever it is that owns what is moved.
+  ::chmod(share.c_str(), 01777);
+  host_write("h", "");
+  EXPECT_EQ(move("h", "i"), Errno::none);
 }
 
 TEST_P(Creations, NobodyCreatesNothing) {

@@ -51,16 +51,24 @@ Op<Unit> LocalFs::rmdir(Request&, const UnlinkArgs& args) {
   });
 }
 
-Op<Unit> LocalFs::rename2(Request&, const RenameArgs& args) {
+Op<Unit> LocalFs::rename2(Request& request, const RenameArgs& args) {
   const Pinned parent = nodes_.pin_parent(args.parent, args.name);
   if (!parent) return parent.error();
   const Pinned new_parent = nodes_.pin_parent(args.new_parent, args.new_name);
   if (!new_parent) return new_parent.error();
-  const Result<Unit> ok = reactor_.blocking([&] {
+  const auto rename = [&] {
     return local::done([&] {
       return ::renameat2(parent.fd(), args.name.c_str(), new_parent.fd(), args.new_name.c_str(),
                          args.flags);
     });
+  };
+  const Result<Unit> ok = reactor_.blocking([&]() -> Result<Unit> {
+    if ((args.flags & RENAME_WHITEOUT) == 0) return rename();
+    // The whiteout is something new. But the user may move what is there by rights that only the
+    // tenant's kernel knows.
+    const local::Creator who{.uid = request.header.uid, .gid = request.header.gid};
+    const Result<Unit> as_user = identity_.as(who, rename);
+    return !as_user && as_user.error() == Errno::perm ? rename() : as_user;
   });
   if (!ok) return ok;
   nodes_.moved_to(new_parent, args.new_name);

@@ -13,11 +13,11 @@ namespace dpfs::local {
 
 // Whom something new shall belong to, and one more group that the user is in.
 struct Creator {
+  static constexpr uint32_t kNobody = UINT32_MAX;  // no id; no further group
+
   uint32_t uid;
   uint32_t gid;
-  uint32_t group;
-
-  static constexpr uint32_t kNobody = UINT32_MAX;  // no id; no further group
+  uint32_t group = kNobody;
 };
 
 // Who we are, found out at the start. Linux keeps file system ids (setfsuid(2)), groups and

@@ -111,7 +111,10 @@ Op<Unit> LocalFs::setxattr(Request&, const SetxattrArgs& args) {
       },
       [&](int fd) { return ::fsetxattr(fd, name, value, size, static_cast<int>(args.flags)); });
   if (!done) return done.error();
-  if ((args.setxattr_flags & fuse::setxattr_flag::kAclKillSgid) == 0) return Unit{};
+  // Linux says so for either ACL; a default ACL is about what will be made.
+  const bool kills = (args.setxattr_flags & fuse::setxattr_flag::kAclKillSgid) != 0 &&
+                     args.name.view() == "system.posix_acl_access";
+  if (!kills) return Unit{};
   const Pinned node = nodes_.pin(args.node);
   if (!node) return node.error();
   return reactor_.blocking([&] { return local::drop_set_group_id(nodes_.proc_fd(), node.fd()); });

@@ -58,6 +58,7 @@ void report(const Directories& directories, std::vector<Operation> sequence, Dif
             bool shorten) {
   sequence.resize(difference.index + 1);
   printf("operation %s differs\n", sequence.back().text().c_str());
+  printf("under test: %s\n     plain: %s\n", difference.tested.c_str(), difference.plain.c_str());
   if (shorten) {
     std::vector<Operation> shorter = shrink(directories, sequence, kPlaysMax);
     if (const std::optional<Difference> again = play(directories, shorter)) {

@@ -87,8 +87,9 @@ std::vector<Operation> shrink(const Directories& directories, std::vector<Operat
       shorter.insert(shorter.end(), sequence.begin() + static_cast<long>(begin + part),
                      sequence.end());
       --plays_max;
-      if (const std::optional<Difference> found = play(directories, shorter)) {
-        shorter.resize(found->index + 1);
+      const std::optional<Difference> found = play(directories, shorter);
+      // Another difference would lead away from the one that was found.
+      if (found && shorter[found->index].number == sequence.back().number) {
         sequence = shorter;
       } else {
         begin += part;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Reading, writing, truncating.
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/sendfile.h>
 #include <sys/uio.h>
@@ -59,7 +60,7 @@ CASE(data, negative_offsets_are_einval) {
 CASE(data, unmapped_memory_is_efault) {
   make_file("f", "text");
   const Fd file = open_file("f", O_RDWR);
-  char* nowhere = reinterpret_cast<char*>(16);
+  void* nowhere = WORKS(mmap(nullptr, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
   FAILS(EFAULT, read(file.get(), nowhere, 4));
   FAILS(EFAULT, write(file.get(), nowhere, 4));
   EQUAL("text", content("f"));

@@ -98,10 +98,7 @@ int run(const Directories& directories, uint64_t seed, uint32_t count, uint64_t 
   for (uint64_t round = 0; round < rounds; ++round) {
     printf("seed %llu, %u operations\n", static_cast<unsigned long long>(seed + round), count);
     fflush(stdout);
-    std::vector<Operation> sequence = random_sequence(seed + round, count, kinds);
-    sequence.push_back(sequence.back());
-    sequence.back().kind = Kind::compare_all;
-    sequence.back().as_user = false;
+    const std::vector<Operation> sequence = random_sequence(seed + round, count, kinds);
     if (const std::optional<Difference> difference = play(directories, sequence, tally)) {
       report(directories, sequence, *difference, shorten);
       return 1;

@@ -9,6 +9,7 @@
 
 #include "tests/posix/differential/side.h"
 #include "tests/posix/suite/expect.h"
+#include "tests/posix/suite/files.h"
 
 namespace dpfs::posix {
 namespace {
@@ -45,8 +46,10 @@ std::string refusal(const std::string& directory, Kind kind) {
     }
   }
   const std::string text = side.apply(plain_operation(kind));
-  const std::string first = text.substr(0, text.find(' '));
-  return first == "EOPNOTSUPP" || first == "EINVAL" || first == "ENOSYS" ? first : "";
+  for (const char* error : {"EOPNOTSUPP", "EINVAL", "ENOSYS"}) {
+    if (text.rfind(error, 0) == 0) return error;
+  }
+  return {};
 }
 
 }  // namespace
@@ -71,6 +74,9 @@ std::optional<Difference> play(const Directories& directories,
   Side tested(directories.tested);
   Side plain(directories.plain);
   for (size_t i = 0; i < sequence.size(); ++i) {
+    if (directories.sabotage_at != 0 && i == directories.sabotage_at) {
+      make_directory(directories.tested + "/sabotage");
+    }
     const std::string wanted = plain.apply(sequence[i]);
     const std::string got = tested.apply(sequence[i]);
     if (wanted != got) return Difference{i, got, wanted};

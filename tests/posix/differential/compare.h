@@ -21,6 +21,9 @@ struct Difference {
 struct Directories {
   std::string tested;
   std::string plain;
+  // Before this operation of a sequence a name is made on one side only, for the suite's test of
+  // itself; 0: never.
+  size_t sabotage_at = 0;
 };
 
 // How many operations of each kind did something, and how many were refused: a sequence in which

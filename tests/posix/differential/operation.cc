@@ -138,6 +138,10 @@ std::vector<Operation> random_sequence(uint64_t seed, uint32_t count,
     next.choice = static_cast<uint32_t>(draw.below(1000));
     sequence.push_back(next);
   }
+  if (!sequence.empty()) {
+    sequence.back().kind = Kind::compare_all;
+    sequence.back().as_user = false;
+  }
   return sequence;
 }
 

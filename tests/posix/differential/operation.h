@@ -88,7 +88,7 @@ struct Operation {
 
 inline constexpr uint32_t kSlots = 12;
 
-// `without`: kinds that are left out.
+// `without`: kinds that are left out. The last operation compares everything.
 std::vector<Operation> random_sequence(uint64_t seed, uint32_t count,
                                        const std::vector<Kind>& without);
 

@@ -5,6 +5,8 @@
 #include <cstdio>
 #include <cstring>
 
+#include "tests/posix/differential/compare.h"
+#include "tests/posix/fsx/exerciser.h"
 #include "tests/posix/suite/commands.h"
 #include "tests/posix/suite/known.h"
 #include "tests/posix/suite/runner.h"
@@ -64,9 +66,31 @@ bool as_wanted(const CaseResult& result) {
          strcmp(failure.got, "ENOENT") == 0;
 }
 
+// How many of the two random testers do not notice what was done behind their backs.
+int sabotage_unnoticed(const std::string& directory) {
+  int unnoticed = 0;
+  ExerciserSettings settings = {};
+  settings.path = directory + "/fsx";
+  settings.operations = 500;
+  settings.size_max = 100'000;
+  settings.seed = 1;
+  if (!Exerciser(settings).run().empty()) ++unnoticed;
+  settings.sabotage_at = 400;
+  if (Exerciser(settings).run().empty()) ++unnoticed;
+  unlink(settings.path.c_str());
+  Directories directories{directory + "/tested", directory + "/plain"};
+  const std::vector<Operation> sequence =
+      random_sequence(1, 500, {Kind::rename_whiteout, Kind::collapse_range, Kind::insert_range});
+  if (play(directories, sequence)) ++unnoticed;
+  directories.sabotage_at = 400;
+  if (!play(directories, sequence)) ++unnoticed;
+  return unnoticed;
+}
+
 constexpr const char* kHelp = R"(usage: posix_suite self-test DIR
 
-Runs cases that are wrong on purpose in DIR, and demands that each is reported.
+Runs cases that are wrong on purpose in DIR, and the random testers with something done behind their
+backs, and demands that all of it is reported.
 
   posix_suite self-test /tmp
 )";
@@ -100,6 +124,9 @@ int self_test_command(Arguments arguments) {
     ++unnoticed;
     printf("NOT REPORTED %s\n", result.name.c_str());
   }
+  const int sabotage = sabotage_unnoticed(path);
+  printf("differential and fsx: %d of 4 runs were not judged right\n", sabotage);
+  unnoticed += sabotage;
   remove_tree(path);
   printf("%d cases wrong on purpose, %d not reported as they should\n", count, unnoticed);
   return unnoticed > 0 ? 1 : 0;

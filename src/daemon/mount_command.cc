@@ -61,6 +61,7 @@ void add_options(CLI::App& app, MountRequest& request) {
   app.add_option("-o,--options", request.options, "Mount options, separated by commas")
       ->type_name("OPTIONS")
       ->expected(1)
+      ->allow_extra_args(false)  // what follows is the URL's
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   app.add_flag("-f,--foreground", request.foreground, "Stay in the foreground; log to stderr");
   app.add_option("--log-file", request.log_file,

@@ -133,7 +133,7 @@ Result<uint16_t> XattrMap::to_host(std::string_view name,
   const size_t size = prefix.size() + name.size();
   if (size > kNameMax) return Errno::range;
   std::memmove(into.data() + prefix.size(), name.data(), name.size());
-  std::memcpy(into.data(), prefix.data(), prefix.size());
+  prefix.copy(into.data(), prefix.size());
   into[size] = '\0';
   return static_cast<uint16_t>(size);
 }

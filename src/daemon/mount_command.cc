@@ -116,8 +116,10 @@ void parse(CLI::App& app, MountRequest& request, std::vector<std::string> argume
   app.parse(std::vector<std::string>(arguments.rbegin(), arguments.rend()));
   const devfuse::MountOptions::Others others = apply_options(request);
   if (others.empty()) return;
-  std::ranges::move(as_long_options(app, others, sloppy), std::back_inserter(arguments));
-  app.parse(std::vector<std::string>(arguments.rbegin(), arguments.rend()));
+  // In front, since behind "--" there are no options.
+  std::vector<std::string> all = as_long_options(app, others, sloppy);
+  std::ranges::move(arguments, std::back_inserter(all));
+  app.parse(std::vector<std::string>(all.rbegin(), all.rend()));
   apply_options(request);
 }
 

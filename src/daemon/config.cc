@@ -124,6 +124,7 @@ DeviceConfig read_device(const std::string& file, const toml::table& table) {
   in.read("tag", device.tag);
   in.read("socket", device.socket);
   in.read("fd", device.listen_fd, 0, std::numeric_limits<int>::max());
+  in.read("socket_group", device.socket_group);
   in.read("url", device.share.url);
   in.read("queues", device.queues, 1, kRequestQueuesMax);
   in.read("queue_size", device.queue_size, 1, kQueueSizeMax);

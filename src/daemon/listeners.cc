@@ -3,6 +3,7 @@
 #include "daemon/listeners.h"
 
 #include <fmt/core.h>
+#include <grp.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -10,9 +11,23 @@
 #include <stdexcept>
 #include <utility>
 
+#include "base/errno.h"
 #include "transport/vhost_user/server.h"
 
 namespace dpfs {
+
+namespace {
+
+void give_to_group(const std::string& socket, const std::string& name) {
+  const group* const found = getgrnam(name.c_str());
+  if (found == nullptr) throw std::runtime_error(fmt::format("there is no group '{}'", name));
+  if (chown(socket.c_str(), static_cast<uid_t>(-1), found->gr_gid) != 0) {
+    throw std::runtime_error(fmt::format("cannot give socket '{}' to group '{}': {}", socket, name,
+                                         describe(last_errno())));
+  }
+}
+
+}  // namespace
 
 Listeners::Listeners(const std::vector<DeviceConfig>& devices) {
   for (const DeviceConfig& device : devices) {
@@ -22,6 +37,7 @@ Listeners::Listeners(const std::vector<DeviceConfig>& devices) {
       } else {
         sockets_.push_back(vhost_user::listen_at(device.socket));
         paths_.push_back(device.socket);
+        if (!device.socket_group.empty()) give_to_group(device.socket, device.socket_group);
       }
     } catch (const std::exception& error) {
       remove();

@@ -10,6 +10,7 @@
 #include "cli/bench.h"
 #include "daemon/mount_command.h"
 #include "daemon/serve_command.h"
+#include "daemon/virtiofsd_command.h"
 
 namespace dpfs {
 namespace {
@@ -22,6 +23,7 @@ Commands:
   serve      serve virtio-fs devices to VMMs over vhost-user
   mount      mount a URL on a directory of this machine
   umount     unmount it
+  virtiofsd  serve one directory, in place of virtiofsd
   bench      measure a vhost-user-fs device, without a VM
   version    print the version
   help       print this
@@ -38,8 +40,10 @@ Examples:
 
 int program_main(int argc, char** argv, const Backends& backends) {
   if (argc > 0 && is_mount_helper(argv[0])) return mount_helper_main(argc, argv, backends);
+  if (argc > 0 && is_virtiofsd(argv[0])) return virtiofsd_main(argc, argv, backends);
   const std::string_view command = argc > 1 ? argv[1] : "";
   if (command == "serve") return serve_main(argc - 1, argv + 1, backends);
+  if (command == "virtiofsd") return virtiofsd_main(argc - 1, argv + 1, backends);
   if (command == "mount") return mount_main(argc - 1, argv + 1, backends);
   if (command == "umount") return umount_main(argc - 1, argv + 1);
   if (command == "bench") return cli::bench_main(argc - 1, argv + 1);

@@ -2,14 +2,18 @@
 // One process that serves, and where it is confined, one outside that looks after it.
 #include "daemon/serve.h"
 
+#include <poll.h>
+#include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <csignal>
 #include <exception>
 #include <functional>
+#include <iterator>
 #include <string>
 
+#include "base/fd.h"
 #include "base/log.h"
 #include "daemon/confinement.h"
 #include "daemon/listeners.h"
@@ -21,12 +25,16 @@ namespace dpfs {
 namespace {
 
 void wait_for_end(Service& service, const sigset_t& signals) {
+  const Fd arriving(signalfd(-1, &signals, SFD_CLOEXEC));
   while (true) {
-    int signal = 0;
-    if (sigwait(&signals, &signal) != 0) continue;
-    if (signal != SIGUSR1) {
-      log::info("ending: SIG{}", sigabbrev_np(signal));
-      return;
+    pollfd both[] = {{.fd = arriving.get(), .events = POLLIN, .revents = 0},
+                     {.fd = service.ended_fd(), .events = POLLIN, .revents = 0}};
+    if (poll(both, std::size(both), -1) < 0) continue;
+    if (both[1].revents != 0) return log::info("ending: its VMM has gone");
+    signalfd_siginfo info;
+    if (read(arriving.get(), &info, sizeof info) != sizeof info) continue;
+    if (info.ssi_signo != SIGUSR1) {
+      return log::info("ending: SIG{}", sigabbrev_np(static_cast<int>(info.ssi_signo)));
     }
     service.log_counters();
   }

@@ -62,6 +62,9 @@ int serve_main(int argc, char** argv, const Backends& backends) {
   app.add_option("--config", file, "TOML file with [[device]] tables")->type_name("FILE");
   std::vector<CLI::Option*> device_options{
       app.add_option("--socket", device.socket, "Where to listen for the VMM")->type_name("PATH"),
+      app.add_option("--socket-group", device.socket_group,
+                     "Group whose members may connect, too (default: our own)")
+          ->type_name("GROUP"),
       app.add_option("--fd", device.listen_fd,
                      "A listening socket that was passed in, instead of --socket")
           ->type_name("FD"),

@@ -4,13 +4,15 @@
 
 #include <fmt/core.h>
 #include <sched.h>
-#include <unistd.h>
+#include <sys/eventfd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <chrono>
 #include <future>
 #include <optional>
 #include <stdexcept>
+#include <system_error>
 
 #include "base/log.h"
 #include "daemon/reactor_call.h"
@@ -39,7 +41,9 @@ constexpr uint32_t kThreadsMax = 4096;
 
 }  // namespace
 
-Service::Service(const ServeConfig& config, const Backends& backends, std::vector<Fd> listening) {
+Service::Service(const ServeConfig& config, const Backends& backends, std::vector<Fd> listening)
+    : ended_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+  if (!ended_) throw std::system_error(errno, std::generic_category(), "eventfd");
   const std::vector<int> processors = usable_processors();
   const size_t reactors = std::min<size_t>(config.reactors, config.devices.size());
   for (size_t i = 0; i < reactors; ++i) {
@@ -59,11 +63,13 @@ Service::Service(const ServeConfig& config, const Backends& backends, std::vecto
     options.tag = device.tag;
     options.request_queues = device.queues;
     options.queue_size_max = static_cast<uint16_t>(device.queue_size);
+    options.tells_tag = device.tells_tag;
     options.session = session_options(device.share);
     try {
       std::unique_ptr<FileSystem> fs = make_share(*lane.reactor, device.share, backends);
       auto server = std::make_unique<vhost_user::Server>(*lane.reactor, options, *fs,
                                                          std::move(listening[i]));
+      if (device.one_vmm) server->serve_one([this] { eventfd_write(ended_.get(), 1); });
       devices_.push_back({&lane, std::move(fs), std::move(server)});
     } catch (const std::exception& error) {
       throw std::runtime_error(

@@ -29,6 +29,8 @@ class Service {
   // Takes no more requests, answers those in flight, ends the threads. False when some did not end
   // within `patience` (a call below that hangs): then the process can only be left by _exit.
   bool stop(std::chrono::seconds patience);
+  // Readable when the VMM of a device that serves one only has gone.
+  int ended_fd() const noexcept { return ended_.get(); }
   // A line for each device and operation that has had requests, to the log.
   void log_counters();
 
@@ -43,6 +45,7 @@ class Service {
     std::unique_ptr<vhost_user::Server> server;
   };
 
+  Fd ended_;
   std::vector<Lane> lanes_;
   std::vector<Device> devices_;
 };

@@ -49,6 +49,7 @@ class Daemon:
     def __init__(self, command, socket_path, on_line=None):
         self.socket_path = pathlib.Path(socket_path)
         self.log = []
+        self.command = command
         self.child = Child(command, pathlib.Path(command[0]).name)
         self.pid = self.child.pid
         self._logger = threading.Thread(target=self._collect, args=(on_line,), daemon=True)
@@ -78,11 +79,15 @@ class Daemon:
                 self.close()
                 said = next((text for text in self.log if text.strip()), "without a word")
                 raise DaemonError(f"the daemon ended at once: {said}")
-            if listens(self.socket_path):
+            if listens(self.socket_path) and self._is_ready():
                 return
             time.sleep(0.02)
         self.close()
         raise DaemonError(f"no socket {self.socket_path} after {START_TIMEOUT_S} s")
+
+    def _is_ready(self):
+        """dpfs makes its sockets first, confines itself, and then opens what it serves."""
+        return "serve" not in self.command or any("ready: " in text for text in self.log)
 
     def running(self):
         return self.child.running()

@@ -164,7 +164,7 @@ Result<Unit> Connection::handle(Message& message) noexcept {
     case Request::reset_owner:
       return Unit{};
     case Request::get_protocol_features:
-      return answer_u64(message, kProtocolFeatures);
+      return answer_u64(message, offered_features());
     case Request::set_protocol_features:
       return set_protocol_features(message);
     case Request::get_queue_num:
@@ -222,10 +222,14 @@ Result<Unit> Connection::set_features(const Message& message) noexcept {
   return Unit{};
 }
 
+uint64_t Connection::offered_features() const noexcept {
+  return options_.tells_tag ? kProtocolFeatures : kProtocolFeatures & ~protocol_feature::kConfig;
+}
+
 Result<Unit> Connection::set_protocol_features(const Message& message) noexcept {
   const Result<uint64_t> features = message.as<uint64_t>();
   if (!features) return features.error();
-  if ((*features & ~kProtocolFeatures) != 0) return Errno::inval;
+  if ((*features & ~offered_features()) != 0) return Errno::inval;
   protocol_features_ = *features;
   return Unit{};
 }

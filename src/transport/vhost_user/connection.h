@@ -24,6 +24,7 @@ struct DeviceOptions {
   std::string tag;                 // 1 to 36 bytes
   uint16_t request_queues = 64;    // that a VMM may use; 1 to 64
   uint16_t queue_size_max = 1024;  // largest ring accepted
+  bool tells_tag = true;           // VMMs may ask for the tag
   Session::Options session;
 };
 
@@ -59,6 +60,7 @@ class Connection final : private Watch, private RingOwner {
   Result<Unit> answer_u64(const Message& message, uint64_t value) noexcept;
 
   Result<Unit> set_features(const Message& message) noexcept;
+  uint64_t offered_features() const noexcept;
   Result<Unit> set_protocol_features(const Message& message) noexcept;
   Result<Unit> set_mem_table(Message& message) noexcept;
   Result<Unit> add_mem_reg(Message& message) noexcept;

@@ -159,6 +159,7 @@ void Server::connection_closed() noexcept {
     connection_.reset();
     taken_ = false;
     if (closing_) return closed_();
+    if (gone_) return gone_();
     accept_next();
   });
 }

@@ -27,6 +27,8 @@ class Server final : private Watch, private ConnectionOwner {
 
   // False when the socket cannot be watched.
   bool open() noexcept;
+  // For a device that serves one VMM only: `gone` is called when that has gone. Before open().
+  void serve_one(std::function<void()> gone) noexcept { gone_ = std::move(gone); }
   // Accepts no more, answers what is in flight, then calls `closed`.
   void close(std::function<void()> closed) noexcept;
 
@@ -51,6 +53,7 @@ class Server final : private Watch, private ConnectionOwner {
   // reactor go on meanwhile: the device is still taken then, though connection_ is null already.
   bool taken_ = false;
   std::function<void()> closed_;
+  std::function<void()> gone_;
   bool closing_ = false;
 };
 

@@ -54,6 +54,16 @@ TEST_F(Virtiofsd, EndsWithItsVmm) {
   EXPECT_FALSE(std::filesystem::exists(socket()));
 }
 
+TEST_F(Virtiofsd, SecondOneForTheSameSocketIsRefusedAndTheFirstGoesOn) {
+  Daemon first(arguments());
+  ASSERT_TRUE(first.wait_until_ready()) << first.log();
+  Daemon second(arguments());
+  EXPECT_EQ(second.wait(), 1);
+  EXPECT_TRUE(second.has_logged("in use by another process")) << second.log();
+  Tenant tenant(socket(), small());
+  EXPECT_TRUE(tenant.mount.init()) << first.log();
+}
+
 TEST_F(Virtiofsd, ServesTheSocketThatLibvirtPasses) {
   int listening = vhost_user::listen_at(socket()).release();
   Daemon daemon(Daemon::Options{

@@ -128,6 +128,7 @@ void Connection::ready() noexcept {
       }
       return close();
     }
+    heard_ = true;
     handling_ = true;
     const Result<Unit> handled = handle(message_);
     handling_ = false;

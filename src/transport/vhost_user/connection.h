@@ -48,6 +48,8 @@ class Connection final : private Watch, private RingOwner {
   bool open() noexcept;
   // Answers what is in flight, then reports closed.
   void close() noexcept;
+  // Whether a VMM has said anything. One that only looked whether somebody listens has not.
+  bool heard() const noexcept { return heard_; }
 
  private:
   void ready() noexcept override;
@@ -99,6 +101,7 @@ class Connection final : private Watch, private RingOwner {
   bool answered_ = false;  // the message at hand has had its answer
   bool handling_ = false;  // handle() is on the stack
   bool closing_ = false;
+  bool heard_ = false;
   bool closed_ = false;
 };
 

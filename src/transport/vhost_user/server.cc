@@ -9,8 +9,10 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
+#include <chrono>
 #include <cstring>
 #include <stdexcept>
+#include <thread>
 
 #include "base/assert.h"
 #include "base/log.h"
@@ -43,6 +45,14 @@ const sockaddr* generic(const sockaddr_un& address) {
 // Of something that needs no path: a confined process has none.
 Fd spare_descriptor() noexcept { return Fd(eventfd(0, EFD_CLOEXEC)); }
 
+bool somebody_listens(const sockaddr_un& address) {
+  const Fd probe = unix_socket();
+  return connect(probe.get(), generic(address), sizeof address) == 0 || errno == EAGAIN;
+}
+
+constexpr int kPatience = 3;
+constexpr std::chrono::milliseconds kPatienceStep{50};
+
 // Removes a socket that nobody listens on any more.
 void remove_stale(const std::string& path, const sockaddr_un& address) {
   struct stat status;
@@ -51,10 +61,14 @@ void remove_stale(const std::string& path, const sockaddr_un& address) {
     throw std::runtime_error(
         fmt::format("'{}' exists and is no socket; choose another --socket path", path));
   }
-  const Fd probe = unix_socket();
-  if (connect(probe.get(), generic(address), sizeof address) == 0 || errno == EAGAIN) {
-    throw std::runtime_error(fmt::format(
-        "socket '{}' is in use by another process; stop it or choose another --socket path", path));
+  // The process of a daemon that was killed a moment ago may just be going.
+  for (int i = 0; somebody_listens(address); ++i) {
+    if (i == kPatience) {
+      throw std::runtime_error(fmt::format(
+          "socket '{}' is in use by another process; stop it or choose another --socket path",
+          path));
+    }
+    std::this_thread::sleep_for(kPatienceStep);
   }
   unlink(path.c_str());
 }
@@ -156,10 +170,11 @@ void Server::connection_closed() noexcept {
   // Later, when nothing of the connection is on the stack.
   reactor_.post([this] {
     log::info("{}: the VMM has gone", options_.tag);
+    const bool heard = connection_ != nullptr && connection_->heard();
     connection_.reset();
     taken_ = false;
     if (closing_) return closed_();
-    if (gone_) return gone_();
+    if (gone_ && heard) return gone_();
     accept_next();
   });
 }

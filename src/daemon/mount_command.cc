@@ -53,6 +53,7 @@ struct MountRequest {
   std::vector<std::string> options;  // of each -o
   bool foreground = false;
   bool no_io_uring = false;
+  std::string fuse_io_uring = "auto";
   std::string log_level = "info";
   std::string log_file;
 };
@@ -76,6 +77,11 @@ void add_options(CLI::App& app, MountRequest& request) {
       ->capture_default_str()
       ->type_name("US");
   app.add_flag("--no-io-uring", request.no_io_uring, "Use threads for file I/O");
+  app.add_option("--fuse-io-uring", request.fuse_io_uring,
+                 "Requests come by io_uring where the kernel offers it (auto), or not (off)")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"auto", "off"}))
+      ->type_name("HOW");
   app.add_option("URL", request.config.share.url, "What to mount")->type_name("")->required();
   app.add_option("DIR", request.config.directory, "Where")->type_name("")->required();
   add_share_options(app, request.config.share);
@@ -172,6 +178,7 @@ void check(MountRequest& request, const Backends& backends) {
   backends.check(request.config.share.url);
   request.config.share.check();
   request.config.io_uring = !request.no_io_uring;
+  request.config.fuse_io_uring = request.fuse_io_uring == "auto";
   std::error_code error;
   const std::filesystem::path directory =
       std::filesystem::canonical(request.config.directory, error);

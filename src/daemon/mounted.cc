@@ -42,9 +42,10 @@ Mounted::Mounted(const MountConfig& config, const Backends& backends)
 
 void Mounted::start() {
   devfuse::ConnectionOwner& owner = *this;
-  connection_ = std::make_unique<devfuse::Connection>(*reactor_, owner, *fs_, config_.directory,
-                                                      device_.get(), session_options(config_.share),
-                                                      counters_);
+  const devfuse::Connection::Options options{.session = session_options(config_.share),
+                                             .io_uring = config_.fuse_io_uring};
+  connection_ = std::make_unique<devfuse::Connection>(
+      *reactor_, owner, *fs_, config_.directory, device_.get(), options, counters_);
   std::future<bool> begun = begun_.get_future();
   thread_ = std::thread([this] { reactor_->run(); });
   reactor_->post([this] {
@@ -60,7 +61,10 @@ Mounted::~Mounted() {
   if (thread_.joinable()) stop(kAnswerPatience);
 }
 
-void Mounted::connection_begun(bool accepted) noexcept { begun_.set_value(accepted); }
+void Mounted::connection_begun(bool accepted) noexcept {
+  way_ = connection_->way();
+  begun_.set_value(accepted);
+}
 
 void Mounted::connection_ended() noexcept {
   // Later, when nothing of the connection is on the stack. Ending its session may take time.
@@ -127,11 +131,15 @@ bool Mounted::finish(std::chrono::seconds patience) {
 void Mounted::abort() noexcept {
   const Fd nobody(open("/dev/null", O_RDWR | O_CLOEXEC));
   dup2(nobody.get(), device_.get());
+  call_on(*reactor_, [this] {
+    if (connection_ != nullptr) connection_->abandon();
+    return true;
+  });
 }
 
 std::string Mounted::describe_service() const {
-  return fmt::format("{} is mounted on {}, file I/O by {}", config_.share.url, config_.directory,
-                     reactor_->engine_name());
+  return fmt::format("{} is mounted on {}, requests by {}, file I/O by {}", config_.share.url,
+                     config_.directory, way_, reactor_->engine_name());
 }
 
 void Mounted::log_counters() {

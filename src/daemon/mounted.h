@@ -22,8 +22,9 @@ struct MountConfig {
   ShareConfig share;
   std::string directory;  // an absolute path
   devfuse::MountOptions options;
-  uint32_t poll_us = 50;  // how long /dev/fuse is polled after a request; 0: never
-  bool io_uring = true;   // for file I/O
+  uint32_t poll_us = 50;      // how long /dev/fuse is polled after a request; 0: never
+  bool io_uring = true;       // for file I/O
+  bool fuse_io_uring = true;  // requests come by io_uring, where the kernel offers it
 };
 
 // Used by one thread, which is no reactor's.
@@ -67,6 +68,7 @@ class Mounted final : private devfuse::ConnectionOwner {
   std::unique_ptr<Reactor> reactor_;
   std::unique_ptr<FileSystem> fs_;
   std::unique_ptr<devfuse::Connection> connection_;
+  const char* way_ = "";  // how requests come; once begun_ is there
   std::thread thread_;
 };
 

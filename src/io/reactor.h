@@ -120,6 +120,9 @@ class Reactor final : private RelayedLoop {
   void activate(Poller& poller) noexcept;
   void deactivate(Poller& poller) noexcept;
 
+  // Changes whenever another thread has become the one that runs the reactor.
+  uint64_t lead_changes() const noexcept { return relay_.changes(); }
+
   const char* engine_name() const noexcept { return engine_->name(); }
   const FramePool& frames() const noexcept { return frames_; }
 

@@ -14,6 +14,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <sstream>
 #include <stdexcept>
 #include <thread>
@@ -137,6 +138,11 @@ size_t Daemon::descriptors() const {
   const std::string folder = "/proc/" + std::to_string(serving_pid()) + "/fd";
   for ([[maybe_unused]] const auto& entry : std::filesystem::directory_iterator(folder)) ++count;
   return count;
+}
+
+size_t Daemon::threads() const {
+  const std::filesystem::directory_iterator tasks("/proc/" + std::to_string(pid_) + "/task");
+  return static_cast<size_t>(std::distance(tasks, std::filesystem::directory_iterator()));
 }
 
 uint64_t Daemon::cpu_ns() const {

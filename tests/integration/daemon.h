@@ -79,6 +79,7 @@ class Daemon {
   bool has_logged(const std::string& text) const;
 
   size_t descriptors() const;
+  size_t threads() const;
   uint64_t cpu_ns() const;  // of all its threads
   uint64_t rss_bytes() const;
 

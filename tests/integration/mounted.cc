@@ -12,8 +12,17 @@
 namespace dpfs::test {
 namespace {
 
-std::vector<std::string> arguments(const std::string& url, const std::string& directory,
+constexpr const char* kParameter = "/sys/module/fuse/parameters/enable_uring";
+
+std::string parameter() {
+  std::string value;
+  std::ifstream(kParameter) >> value;
+  return value;
+}
+
+std::vector<std::string> arguments(Way way, const std::string& url, const std::string& directory,
                                    std::vector<std::string> options) {
+  if (way == Way::read_write) options.emplace_back("--fuse-io-uring=off");
   options.insert(options.begin(), {"mount", "--foreground"});
   options.insert(options.end(), {url, directory});
   return options;
@@ -21,11 +30,38 @@ std::vector<std::string> arguments(const std::string& url, const std::string& di
 
 }  // namespace
 
+std::string name_of(Way way) { return way == Way::io_uring ? "IoUring" : "ReadWrite"; }
+
+OfferedWay::OfferedWay(Way way) {
+  if (way != Way::io_uring) return;
+  const std::string now = parameter();
+  if (now.empty()) missing_ = "this kernel has no FUSE over io_uring";
+  if (now != "N") return;
+  std::ofstream(kParameter) << 'Y';
+  if (parameter() == "Y") {
+    before_ = now;
+  } else {
+    missing_ = std::string("cannot write to ") + kParameter;
+  }
+}
+
+OfferedWay::~OfferedWay() {
+  if (!before_.empty()) std::ofstream(kParameter) << before_;
+}
+
 bool mounting_possible() { return SlowFileSystem::possible(); }
 
-MountedDaemon::MountedDaemon(const std::string& url, const std::string& directory,
+MountedDaemon::MountedDaemon(Way way, const std::string& url, const std::string& directory,
                              std::vector<std::string> options)
-    : directory_(directory), daemon_(arguments(url, directory, std::move(options))) {}
+    : way_(way),
+      directory_(directory),
+      daemon_(arguments(way, url, directory, std::move(options))) {}
+
+bool MountedDaemon::wait_until_ready() {
+  return daemon_.wait_until_ready() &&
+         daemon_.has_logged(way_ == Way::io_uring ? "requests by io_uring"
+                                                  : "requests by /dev/fuse");
+}
 
 MountedDaemon::~MountedDaemon() {
   if (daemon_.running()) daemon_.end();

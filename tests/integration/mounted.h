@@ -2,12 +2,33 @@
 // A directory mounted by the program itself, for integration tests, and what is left of the mount.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
 #include "tests/integration/daemon.h"
 
 namespace dpfs::test {
+
+// How the kernel hands over its requests.
+enum class Way : uint8_t { read_write, io_uring };
+std::string name_of(Way way);
+
+// For as long as it lives, the kernel offers FUSE over io_uring to mounts that are made, where the
+// way is that. Sets the parameter of the kernel's module back.
+class OfferedWay {
+ public:
+  explicit OfferedWay(Way way);
+  OfferedWay(const OfferedWay&) = delete;
+  OfferedWay& operator=(const OfferedWay&) = delete;
+  ~OfferedWay();
+  // Why it cannot be had here; empty where it can.
+  const std::string& missing() const noexcept { return missing_; }
+
+ private:
+  std::string before_;
+  std::string missing_;
+};
 
 // Whether this machine lets us mount (root, /dev/fuse); see SlowFileSystem::possible().
 bool mounting_possible();
@@ -16,17 +37,19 @@ bool mounting_possible();
 class MountedDaemon {
  public:
   // Options go before URL and DIR.
-  MountedDaemon(const std::string& url, const std::string& directory,
+  MountedDaemon(Way way, const std::string& url, const std::string& directory,
                 std::vector<std::string> options = {});
   MountedDaemon(const MountedDaemon&) = delete;
   MountedDaemon& operator=(const MountedDaemon&) = delete;
   ~MountedDaemon();
 
   Daemon& process() noexcept { return daemon_; }
-  bool wait_until_ready() { return daemon_.wait_until_ready(); }
+  // Ready, and served the way that was asked for.
+  bool wait_until_ready();
   const std::string& directory() const noexcept { return directory_; }
 
  private:
+  const Way way_;
   const std::string directory_;
   Daemon daemon_;
 };

@@ -19,13 +19,20 @@ constexpr size_t kBatchBytes = 32 * 1024;
 }  // namespace
 
 Connection::Connection(Reactor& reactor, ConnectionOwner& owner, FileSystem& fs, std::string name,
-                       int device, const Session::Options& options, SessionCounters& counters)
+                       int device, const Options& options, SessionCounters& counters)
     : reactor_(reactor),
       owner_(owner),
       name_(std::move(name)),
       device_(device),
-      session_(fs, name_, options, counters),
-      slots_(options.io_bytes_max) {}
+      slots_(options.session.io_bytes_max) {
+  Session::Options session = options.session;
+  if (options.io_uring) {
+    QueuesHost& host = *this;
+    queues_ = UringQueues::make(reactor, host, name_, device, session.io_bytes_max);
+  }
+  if (queues_ != nullptr) session.transport_flags |= fuse::init_flag::kOverIoUring;
+  session_.emplace(fs, name_, session, counters);
+}
 
 Connection::~Connection() { DPFS_ASSERT(in_flight_ == 0 && !linked()); }
 
@@ -39,9 +46,14 @@ void Connection::close() noexcept {
   if (!over_) {
     over_ = true;
     reactor_.unwatch(device_, *this);
-    session_.end_waits();
+    session_->end_waits();
+    if (queues_ != nullptr) queues_->stop();
   }
   end_if_drained();
+}
+
+void Connection::abandon() noexcept {
+  if (queues_ != nullptr) queues_->abandon();
 }
 
 void Connection::end_if_drained() noexcept {
@@ -73,7 +85,11 @@ bool Connection::take_one(size_t& cost) noexcept {
     return false;
   }
   cost += 1 + static_cast<size_t>(bytes) / kBatchBytes;
-  serve(*slot, static_cast<size_t>(bytes));
+  slot->message_part = {slot->message.iov_base, static_cast<size_t>(bytes)};
+  slot->in = IoView(std::span(&slot->message_part, 1));
+  slot->out = IoView(std::span(&slot->reply, 1));
+  slot->sink = this;
+  serve(*slot);
   return true;
 }
 
@@ -83,21 +99,25 @@ void Connection::read_failed(Errno why) noexcept {
   close();
 }
 
-void Connection::serve(Slot& slot, size_t bytes) noexcept {
-  slot.message_part = {slot.message.iov_base, bytes};
-  slot.in = IoView(std::span(&slot.message_part, 1));
-  slot.out = IoView(std::span(&slot.reply, 1));
-  slot.sink = this;
+void Connection::serve(dpfs::Request& request) noexcept {
   ++in_flight_;
   ++serving_;
-  session_.serve(slot);
+  session_->serve(request);
   // Other threads may have led meanwhile: nothing of what was seen before need hold.
-  if (serving_-- == kServingMax && !over_) reactor_.activate(*this);
-  if (!begun_) {
-    begun_ = true;
-    owner_.connection_begun(session_.begun());
+  if (serving_-- == kServingMax && !over_) {
+    reactor_.activate(*this);
+    if (queues_ != nullptr) queues_->go_on();
   }
+  if (!begun_) begin();
   end_if_drained();
+}
+
+// INIT has been answered.
+void Connection::begin() noexcept {
+  begun_ = true;
+  const bool by_queues = (session_->negotiated().flags & fuse::init_flag::kOverIoUring) != 0;
+  if (queues_ != nullptr && (!by_queues || !queues_->start())) queues_.reset();
+  owner_.connection_begun(session_->begun());
 }
 
 void Connection::done(dpfs::Request& request, uint32_t written) noexcept {
@@ -106,9 +126,13 @@ void Connection::done(dpfs::Request& request, uint32_t written) noexcept {
     reply_failed(slot, last_errno());
   }
   slots_.give(slot);
+  if (!over_) reactor_.activate(*this);  // who was answered may ask again at once
+  answered();
+}
+
+void Connection::answered() noexcept {
   --in_flight_;
-  if (over_) return end_if_drained();
-  reactor_.activate(*this);  // who was answered may ask again at once
+  end_if_drained();
 }
 
 // ENOENT: nobody waits for it any more (an interrupted or aborted request). ENODEV: unmounted.

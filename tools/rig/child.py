@@ -12,14 +12,14 @@ import time
 class Child:
     """Runs `command`. `lines` gets what it says as (stream, text), and (None, None) at the end."""
 
-    def __init__(self, command, name):
+    def __init__(self, command, name, pass_fds=()):
         self.name = name
         self.lines = queue.SimpleQueue()
         # When the parent is killed, nothing is left behind. Keeps the process id: setpriv execs.
         if shutil.which("setpriv"):
             command = ["setpriv", "--pdeathsig", "KILL", "--", *command]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                        stderr=subprocess.PIPE)
+                                        stderr=subprocess.PIPE, pass_fds=pass_fds)
         self.pid = self.process.pid
         self._open_streams = 2
         self._mutex = threading.Lock()

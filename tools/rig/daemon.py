@@ -46,11 +46,11 @@ class Counter:
 class Daemon:
     """A running daemon. Its lines are kept in `log` and given to `on_line`."""
 
-    def __init__(self, command, socket_path, on_line=None):
+    def __init__(self, command, socket_path, on_line=None, pass_fds=()):
         self.socket_path = pathlib.Path(socket_path)
         self.log = []
         self.command = command
-        self.child = Child(command, pathlib.Path(command[0]).name)
+        self.child = Child(command, pathlib.Path(command[0]).name, pass_fds)
         self.pid = self.child.pid
         self._logger = threading.Thread(target=self._collect, args=(on_line,), daemon=True)
         self._logger.start()
@@ -87,7 +87,9 @@ class Daemon:
 
     def _is_ready(self):
         """dpfs makes its sockets first, confines itself, and then opens what it serves."""
-        return "serve" not in self.command or any("ready: " in text for text in self.log)
+        if not {"serve", "virtiofsd"} & set(self.command):
+            return True
+        return any("ready: " in text for text in self.log)
 
     def running(self):
         return self.child.running()

@@ -107,7 +107,8 @@ Url Url::parse(std::string_view text) {
 }
 
 std::string Url::text_with_path(const std::string& path) const {
-  return scheme_ + ":" + path + text_.substr(scheme_.size() + 1 + path_.size());
+  const size_t question = text_.find('?');
+  return text_of(scheme_, path) + (question == std::string::npos ? "" : text_.substr(question));
 }
 
 uint64_t Url::size_option(const std::string& key, uint64_t otherwise) {

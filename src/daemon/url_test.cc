@@ -79,5 +79,10 @@ TEST(Url, OddEndsAreTaken) {
   EXPECT_EQ(Url::parse("null:?a=1&").size_option("a", 0), 1u);
 }
 
+TEST(Url, PathIsReplacedAndOptionsStay) {
+  EXPECT_EQ(Url::parse("local:/a%3Fb").text_with_path("/c?d"), "local:/c%3Fd");
+  EXPECT_EQ(Url::parse("x:/a%25/b?k=v&l=%3F").text_with_path("/c"), "x:/c?k=v&l=%3F");
+}
+
 }  // namespace
 }  // namespace dpfs

@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "daemon/share_options.h"
+#include "daemon/url.h"
 
 namespace dpfs {
 namespace {
@@ -234,9 +235,6 @@ void finish(VirtiofsdRequest& request, Words& words) {
         "--thread-pool-size changes nothing here: threads are made when calls take long");
   }
   if (words.shared_dir.empty()) fail("--shared-dir is missing: which directory shall be shared?");
-  if (words.shared_dir.find('?') != std::string::npos) {
-    fail(fmt::format("--shared-dir '{}': a '?' in the path is not supported", words.shared_dir));
-  }
   if (device.socket.empty() == (device.listen_fd < 0)) {
     fail("give either --socket-path or --fd: where does the VMM connect?");
   }
@@ -255,7 +253,7 @@ void finish(VirtiofsdRequest& request, Words& words) {
       fail("--uid-map and --gid-map need --sandbox namespace");
     }
   }
-  device.share.url = "local:" + words.shared_dir;
+  device.share.url = Url::text_of("local", words.shared_dir);
   device.tells_tag = !words.tag.empty();
   device.tag = device.tells_tag ? words.tag : "virtiofsd";
   config.log_level = words.log_level == "off" ? "error" : words.log_level;

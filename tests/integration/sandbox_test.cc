@@ -218,6 +218,15 @@ TEST_F(Sandbox, LinkInTheSharesPathIsFollowedOnce) {
   expect_served();
 }
 
+TEST_F(Sandbox, FolderWithSignsOfAUrlInItsNameIsServed) {
+  const std::string odd = folder_ / "what?100%";
+  std::filesystem::rename(folder_ / "share", odd);
+  std::filesystem::create_directory_symlink(odd, folder_ / "link");
+  Daemon daemon({"serve", "--socket", socket(), "--tag", "share", "local:" + (folder_ / "link")});
+  ASSERT_TRUE(daemon.wait_until_ready()) << daemon.log();
+  expect_served();
+}
+
 TEST_F(Sandbox, RelativePathIsServed) {
   const std::filesystem::path before = std::filesystem::current_path();
   std::filesystem::current_path(folder_.path());

@@ -11,6 +11,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <csignal>
 #include <cstdlib>
 #include <map>
 #include <memory>
@@ -73,6 +74,7 @@ void become_root_inside(const sandbox::NamespaceIds& maps) {
       (has_root(maps.users) && setresuid(0, 0, 0) != 0)) {
     throw std::system_error(errno, std::generic_category(), "setresuid");
   }
+  prctl(PR_SET_PDEATHSIG, SIGKILL);  // which a change of the user takes away
 }
 
 }  // namespace
@@ -112,6 +114,10 @@ void Confinement::prepare() {
       throw std::runtime_error(
           "--sandbox chroot needs CAP_SYS_CHROOT: run as root, or with --sandbox namespace");
     }
+  } else if (Capabilities::of_this_thread().contains({CAP_SETUID, CAP_CHOWN}) &&
+             !Capabilities::of_this_thread().contains({CAP_SYS_ADMIN}) && !config_.maps.given()) {
+    // A user namespace would take away all users but our own.
+    fall_back("CAP_SYS_ADMIN is missing");
   } else {
     try {
       user_namespace_ = sandbox::enter_outer_namespaces(config_.maps);
@@ -123,10 +129,10 @@ void Confinement::prepare() {
 
 void Confinement::fall_back(const std::string& why) {
   if (!config_.mode.empty()) {
-    throw std::runtime_error(
-        fmt::format("--sandbox namespace is not possible here ({}): it needs CAP_SYS_ADMIN or user "
-                    "namespaces; take --sandbox chroot or --sandbox none",
-                    why));
+    throw std::runtime_error(fmt::format(
+        "--sandbox namespace is not possible here ({}): it needs CAP_SYS_ADMIN, or user "
+        "namespaces for who is not root; take --sandbox chroot or --sandbox none",
+        why));
   }
   const bool may_chroot = Capabilities::of_this_thread().contains({CAP_SYS_CHROOT});
   mode_ = may_chroot ? Mode::chroot : Mode::walls;
@@ -144,6 +150,8 @@ void Confinement::fall_back_from_root(const std::string& why) {
 
 void Confinement::enter() {
   if (mode_ == Mode::namespaces) {
+    // First of all: who is nobody there may make no directory.
+    if (config_.maps.given()) become_root_inside(config_.maps);
     try {
       sandbox::enter_inner_namespaces(network_);
       sandbox::enter_private_root(folders_);
@@ -151,7 +159,6 @@ void Confinement::enter() {
     } catch (const std::system_error& error) {
       fall_back_from_root(error.what());
     }
-    if (config_.maps.given()) become_root_inside(config_.maps);
     // With our own id alone, capabilities over the namespace let us do nothing more to files, and
     // would make the back end believe that there are other ids.
     if (user_namespace_ && !config_.maps.given()) kept_ = {};

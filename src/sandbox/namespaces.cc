@@ -36,8 +36,8 @@ void map_ourselves(uid_t uid, gid_t gid) {
   write_to("/proc/self/gid_map", fmt::format("{} {} 1", gid, gid));
 }
 
-// Outside of the namespace, with the rights to give it more ids than our own: newuidmap(1) has
-// them, by /etc/subuid.
+// Outside of the namespace, with the rights to give it more ids than our own: root has them, and
+// newuidmap(1) by /etc/subuid.
 class Mapper {
  public:
   explicit Mapper(const NamespaceIds& maps) : parent_(getpid()) {
@@ -73,13 +73,24 @@ class Mapper {
     ::close(go_[1]);
     char go = 0;
     if (read(go_[0], &go, 1) != 1) return 1;
-    return map_with("newuidmap", maps.users, getuid()) &&
-                   map_with("newgidmap", maps.groups, getgid())
-               ? 0
-               : 1;
+    const bool mapped = map_with("newuidmap", "uid_map", maps.users, getuid()) &&
+                        map_with("newgidmap", "gid_map", maps.groups, getgid());
+    return mapped ? 0 : 1;
   }
-  bool map_with(const char* program, std::vector<IdRange> ranges, uint32_t self) const {
+  bool map_with(const char* program, const char* file, std::vector<IdRange> ranges,
+                uint32_t self) const {
     if (ranges.empty()) ranges.push_back({self, self, 1});
+    return write_map(file, ranges) || run_mapper(program, ranges);
+  }
+  bool write_map(const char* file, const std::vector<IdRange>& ranges) const {
+    std::string lines;
+    for (const IdRange& range : ranges) {
+      lines += fmt::format("{} {} {}\n", range.inside, range.outside, range.count);
+    }
+    const Fd fd(open(fmt::format("/proc/{}/{}", parent_, file).c_str(), O_WRONLY | O_CLOEXEC));
+    return fd && write(fd.get(), lines.data(), lines.size()) == static_cast<ssize_t>(lines.size());
+  }
+  bool run_mapper(const char* program, const std::vector<IdRange>& ranges) const {
     std::vector<std::string> words{program, std::to_string(parent_)};
     for (const IdRange& range : ranges) {
       for (const uint32_t number : {range.inside, range.outside, range.count}) {

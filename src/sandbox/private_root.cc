@@ -68,12 +68,13 @@ void set_attributes(const Fd& tree, uint64_t attributes, unsigned flags, const s
           "mount_setattr " + name);
 }
 
+constexpr uint64_t kAttrConfined = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV;
+
 void confine(const Fd& tree, const std::string& name) {
-  constexpr uint64_t kAttributes = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV;
   try {
-    set_attributes(tree, kAttributes | kAttrNosymfollow, AT_RECURSIVE, name);
+    set_attributes(tree, kAttrConfined | kAttrNosymfollow, AT_RECURSIVE, name);
   } catch (const std::system_error&) {
-    set_attributes(tree, kAttributes, AT_RECURSIVE, name);
+    set_attributes(tree, kAttrConfined, AT_RECURSIVE, name);
   }
 }
 
@@ -111,7 +112,8 @@ void enter_private_root(const std::vector<std::string>& folders) {
   const std::vector<std::string> outer = outermost(folders);
   const bool everything = !outer.empty() && outer.front() == "/";
   Fd root = everything ? copy_of("/", AT_RECURSIVE) : empty_file_system();
-  if (everything) confine(root, "/");
+  // With links: /proc/self is one.
+  if (everything) set_attributes(root, kAttrConfined, AT_RECURSIVE, "/");
   // On top of the root, which our paths do not notice: they begin below it.
   attach(root, AT_FDCWD, "/", "the new root");
   if (!everything) {

@@ -47,6 +47,7 @@ std::string read_all(const std::string& path) {
     const rlimit limit{options.descriptors_max, options.descriptors_max};
     setrlimit(RLIMIT_NOFILE, &limit);
   }
+  for (const int capability : options.lacks) prctl(PR_CAPBSET_DROP, capability, 0, 0, 0);
   if (options.obeys_modes) {
     prctl(PR_CAPBSET_DROP, CAP_DAC_OVERRIDE, 0, 0, 0);
     prctl(PR_CAPBSET_DROP, CAP_DAC_READ_SEARCH, 0, 0, 0);

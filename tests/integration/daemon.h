@@ -54,6 +54,7 @@ class Daemon {
     int pass_fd = -1;                    // becomes descriptor 3
     uint64_t descriptors_max = 0;        // RLIMIT_NOFILE; 0: as it is
     bool obeys_modes = false;            // also root may read only what the mode lets it
+    std::vector<int> lacks;              // capabilities that it never has
   };
 
   explicit Daemon(Options options);

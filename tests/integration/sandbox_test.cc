@@ -55,13 +55,16 @@ class Sandbox : public testing::Test {
     return std::filesystem::read_symlink(proc(daemon, ns)) !=
            std::filesystem::read_symlink("/proc/self/" + ns);
   }
-  // The file is read and another one written through the device.
-  void expect_served() const {
+  static driver::TenantOptions small() {
     driver::TenantOptions options;
     options.device.memory_size = 4 << 20;
     options.client.data_size = 64 << 10;
     options.client.sleep = true;
-    Tenant tenant(socket(), options);
+    return options;
+  }
+  // The file is read and another one written through the device.
+  void expect_served() const {
+    Tenant tenant(socket(), small());
     ASSERT_TRUE(tenant.mount.init());
     const Result<fuse::EntryOut> file = tenant.mount.lookup({1, "file"});
     ASSERT_TRUE(file);
@@ -234,6 +237,54 @@ TEST_F(Sandbox, RelativePathIsServed) {
   EXPECT_TRUE(daemon.wait_until_ready()) << daemon.log();
   std::filesystem::current_path(before);
   expect_served();
+}
+
+TEST_F(Sandbox, UserNamespaceHasTheIdsThatAreGiven) {
+  constexpr uid_t kOutside = 100000;
+  ASSERT_EQ(chown((folder_ / "share").c_str(), kOutside, kOutside), 0);
+  chmod(folder_.path().c_str(), 0755);
+  Daemon daemon({"virtiofsd", "--socket-path", socket(), "--shared-dir", folder_ / "share",
+                 "--uid-map", ":0:100000:65536:", "--gid-map", ":0:100000:65536:"});
+  ASSERT_TRUE(daemon.wait_until_ready()) << daemon.log();
+  EXPECT_TRUE(has_own(daemon, "user")) << daemon.log();
+  Tenant tenant(socket(), small());
+  ASSERT_TRUE(tenant.mount.init());
+  const Result<fuse::EntryOut> made = tenant.mount.mkdir({1, "new"});
+  ASSERT_TRUE(made) << describe(made.error()) << daemon.log();
+  EXPECT_EQ(made->attr.uid, 0u);
+  struct stat status{};
+  ASSERT_EQ(stat((folder_ / "share/new").c_str(), &status), 0);
+  EXPECT_EQ(status.st_uid, kOutside);
+}
+
+TEST_F(Sandbox, WithoutTheRightToMountItIsAsWithChroot) {
+  Daemon daemon(Daemon::Options{.arguments = serve(), .lacks = {CAP_SYS_ADMIN}});
+  ASSERT_TRUE(daemon.wait_until_ready()) << daemon.log();
+  EXPECT_TRUE(daemon.has_logged("CAP_SYS_ADMIN is missing")) << daemon.log();
+  EXPECT_EQ(std::filesystem::read_symlink(proc(daemon, "root")), folder_ / "share");
+  expect_served();
+  EXPECT_EQ(daemon.end(), 0);
+  Daemon asked(
+      Daemon::Options{.arguments = serve({"--sandbox", "namespace"}), .lacks = {CAP_SYS_ADMIN}});
+  EXPECT_EQ(asked.wait(), 1);
+  EXPECT_TRUE(asked.has_logged("--sandbox namespace is not possible here")) << asked.log();
+}
+
+TEST_F(Sandbox, WithoutTheRightToChrootEitherLandlockIsLeft) {
+  Daemon daemon(Daemon::Options{.arguments = serve({"--modcaps", "-dac_read_search"}),
+                                .lacks = {CAP_SYS_ADMIN, CAP_SYS_CHROOT}});
+  ASSERT_TRUE(daemon.wait_until_ready()) << daemon.log();
+  EXPECT_TRUE(daemon.has_logged("only Landlock keeps us from other files")) << daemon.log();
+  expect_served();
+  EXPECT_EQ(daemon.end(), 0);
+  EXPECT_FALSE(std::filesystem::exists(socket()));
+}
+
+TEST_F(Sandbox, TheWholeHostMayBeServed) {
+  Daemon daemon({"serve", "--socket", socket(), "--tag", "share", "local:/"});
+  ASSERT_TRUE(daemon.wait_until_ready()) << daemon.log();
+  EXPECT_TRUE(has_own(daemon, "mnt"));
+  EXPECT_FALSE(daemon.has_logged("no root directory of our own")) << daemon.log();
 }
 
 TEST_F(Sandbox, FolderThatIsNotThereIsNamedWithWhatToDo) {

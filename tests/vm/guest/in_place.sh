@@ -3,7 +3,7 @@
 # The devices of several daemons that were started as virtiofsd is: each is mounted and worked on.
 for tag in libvirt_old libvirt_new documented chroot none translated; do
   mount_share "$tag" "/mnt/$tag"
-  cd "/mnt/$tag"
+  cd "/mnt/$tag" || exit 1
   same "the host's file on $tag" "$(cat from_host)" "$tag"
   mkdir folder
   head -c 3000000 /dev/urandom >folder/data

@@ -208,6 +208,11 @@ function(dpfs_install)
       set(LIBEXECDIR \"${CMAKE_INSTALL_LIBEXECDIR}\")
       set(DATADIR \"${CMAKE_INSTALL_DATADIR}\")")
     install(SCRIPT "${PROJECT_SOURCE_DIR}/cmake/install_virtiofsd.cmake")
+    # Where mount(8) looks for the type dpfs.
+    install(CODE "
+      set(sbin \"\$ENV{DESTDIR}\${CMAKE_INSTALL_PREFIX}/${CMAKE_INSTALL_SBINDIR}\")
+      file(MAKE_DIRECTORY \"\${sbin}\")
+      file(CREATE_LINK ../${CMAKE_INSTALL_BINDIR}/dpfs \"\${sbin}/mount.dpfs\" SYMBOLIC)")
   endif()
   foreach(section IN ITEMS 1 5 7 8)
     file(GLOB pages CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/docs/man/*.${section}")

@@ -14,13 +14,13 @@ import datetime
 import json
 import os
 import pathlib
-import platform
 import re
 import statistics
 import sys
 import tempfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+import machine  # noqa: E402
 import measure  # noqa: E402
 import plan  # noqa: E402
 import report  # noqa: E402
@@ -117,27 +117,10 @@ def run_all(args, bench, peers, null):
     return results, failed
 
 
-def cpu_model():
-    for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith(("model name", "CPU part")):
-            return line.split(":", 1)[1].strip()
-    return platform.machine()
-
-
-def file_system_of(folder):
-    best = ("", "?")
-    for line in pathlib.Path("/proc/self/mounts").read_text().splitlines():
-        _, place, kind = line.split()[:3]
-        inside = place == "/" or str(folder) == place or str(folder).startswith(place + "/")
-        if inside and len(place) >= len(best[0]):
-            best = (place, kind)
-    return best[1]
-
-
 def about(args, peers, folder, pinned_cores):
     facts = {peer.name: peer.version for peer in peers}
-    facts["machine"] = f"{cpu_model()}, {os.cpu_count()} cores, Linux {platform.release()}"
-    facts["file system"] = file_system_of(folder)
+    facts["machine"] = machine.describe()
+    facts["file system"] = machine.file_system_of(folder)
     facts["cores"] = (f"daemon on {pinned_cores[0]}, tenant on {pinned_cores[1]}" if pinned_cores
                       else "not pinned")
     facts["runs"] = (f"{args.rounds} rounds of {args.seconds} s, interleaved, one queue, "

@@ -2,8 +2,9 @@
 """The comparison as a Markdown table and as plots."""
 import re
 import statistics
-from xml.sax.saxutils import escape
 
+import chart
+from chart import number, spread
 from plan import FIGURES, OURS, THEIRS
 
 
@@ -50,21 +51,6 @@ def rows(results):
     return [Row(figure, results) for figure in FIGURES]
 
 
-def number(value):
-    if value is None:
-        return "-"
-    if abs(value) >= 1000:
-        return f"{value:,.0f}"
-    return f"{value:.3g}" if abs(value) < 100 else f"{value:.0f}"
-
-
-def spread(values):
-    """Half the distance between the extremes, in percent of the median."""
-    if len(values) < 2 or not statistics.median(values):
-        return ""
-    return f" ±{(max(values) - min(values)) / 2 / statistics.median(values) * 100:.0f} %"
-
-
 def markdown(results, about):
     lines = ["# dpfs and virtiofsd side by side", ""]
     lines += [f"- {name}: {value}" for name, value in about.items()]
@@ -101,36 +87,12 @@ def plotted(results, unit):
 
 
 COLOURS = {THEIRS: "#9a9a9a", OURS: "#1f77b4"}
-WIDTH, LABELS, VALUES, BAR, GAP, TOP = 900, 300, 110, 18, 14, 70
 
 
 def bars(title, picked):
-    """An SVG of horizontal bars, both peers' of a figure side by side, each with its value."""
-    longest = max(max(row.theirs or 0, row.ours or 0) for row in picked) or 1
-    scale = (WIDTH - LABELS - VALUES) / longest
-    height = TOP + len(picked) * (2 * BAR + GAP) + GAP
-    parts = [f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height}" '
-             'font-family="sans-serif" font-size="14">',
-             f'<rect width="{WIDTH}" height="{height}" fill="white"/>',
-             f'<text x="{LABELS}" y="28" font-size="17">{escape(title)}</text>']
-    for place, peer in enumerate((THEIRS, OURS)):
-        x = LABELS + place * 110
-        parts.append(f'<rect x="{x}" y="42" width="14" height="14" fill="{COLOURS[peer]}"/>'
-                     f'<text x="{x + 20}" y="54">{peer}</text>')
-    for place, row in enumerate(picked):
-        y = TOP + place * (2 * BAR + GAP)
-        name = re.sub(", (CPU|rate|p50)$", "", row.figure.title)
-        parts.append(f'<text x="{LABELS - 10}" y="{y + BAR + 5}" text-anchor="end">'
-                     f'{escape(name)}</text>')
-        for offset, peer, value in ((0, THEIRS, row.theirs), (BAR, OURS, row.ours)):
-            if value is None:
-                continue
-            length = value * scale
-            parts.append(f'<rect x="{LABELS}" y="{y + offset}" width="{length:.1f}" '
-                         f'height="{BAR - 1}" fill="{COLOURS[peer]}"/>'
-                         f'<text x="{LABELS + length + 6:.1f}" y="{y + offset + 14}">'
-                         f'{number(value)}</text>')
-    return "\n".join([*parts, "</svg>", ""])
+    """An SVG of both peers' bars for each row."""
+    return chart.bars(title, COLOURS, [(re.sub(", (CPU|rate|p50)$", "", row.figure.title),
+                                        {THEIRS: row.theirs, OURS: row.ours}) for row in picked])
 
 
 def plots(results, folder):

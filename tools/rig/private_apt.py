@@ -98,15 +98,18 @@ def deb822_sources(text):
 
 
 class PrivateApt:
-    """apt-get and apt-cache with state, lists, cache and sources in `folder`."""
+    """apt-get and apt-cache with state, lists, cache and sources in `folder`.
 
-    def __init__(self, folder, source):
+    `types` may be "deb deb-src", where sources are wanted, too.
+    """
+
+    def __init__(self, folder, source, suite=recipe.SUITE, types="deb"):
         self.folder = folder
         for part in ("lists/partial", "cache/archives/partial", "sources", "empty"):
             (folder / part).mkdir(parents=True, exist_ok=True)
         # An empty status file: no package counts as installed, so dependencies are complete.
         (folder / "status").write_text("")
-        fields = {"Types": "deb", **source, "Suites": recipe.SUITE, "Components": "main"}
+        fields = {"Types": types, **source, "Suites": suite, "Components": "main"}
         text = "".join(f"{name}: {value}\n" for name, value in fields.items())
         (folder / "sources" / "rig.sources").write_text(text)
         self.options = []

@@ -74,7 +74,8 @@ class Share : public testing::Test {
     write_file(host_ + "/file", "text");
   }
   void mount(std::vector<std::string> options) {
-    mounted_ = std::make_unique<MountedDaemon>("local:" + host_, mount_, std::move(options));
+    mounted_ = std::make_unique<MountedDaemon>(Way::read_write, "local:" + host_, mount_,
+                                               std::move(options));
     ASSERT_TRUE(mounted_->wait_until_ready()) << mounted_->process().log();
   }
 
@@ -211,7 +212,7 @@ TEST_F(Share, TimeoutsGoBeforeThePolicy) {
 TEST_F(Share, DirectoryMayHaveAnyName) {
   fs::create_directory(host_ + "/100% what?");
   write_file(host_ + "/100% what?/inside", "");
-  MountedDaemon mounted("local:" + host_ + "/100%25 what%3F", mount_);
+  MountedDaemon mounted(Way::read_write, "local:" + host_ + "/100%25 what%3F", mount_);
   ASSERT_TRUE(mounted.wait_until_ready()) << mounted.process().log();
   EXPECT_TRUE(fs::exists(mount_ + "/inside"));
 }

@@ -76,7 +76,7 @@ int start(ServeConfig& config, const Backends& backends) {
   set_descriptor_limit(config.sandbox.rlimit_nofile);
   umask(0);  // the tenant's kernel has applied the tenant's
   Confinement confinement(config, backends);
-  const sandbox::Notifier up = sandbox::Notifier::to_service_manager();
+  sandbox::Notifier up = sandbox::Notifier::to_service_manager();
   Listeners listeners(config.devices);
   confinement.prepare();
   const auto worker = [&](const sandbox::Notifier& said_to) {
@@ -84,7 +84,10 @@ int start(ServeConfig& config, const Backends& backends) {
         [&] { return work(config, backends, confinement, listeners, signals, said_to); });
   };
   if (!confinement.is_split()) return worker(up);
-  sandbox::Supervisor supervisor(signals, worker);
+  sandbox::Supervisor supervisor(signals, [&](const sandbox::Notifier& said_to) {
+    up.be_silent();
+    return worker(said_to);
+  });
   listeners.leave();
   return supervisor.run(up);
 }

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <string>
@@ -91,6 +92,7 @@ Supervisor::Supervisor(const sigset_t& signals, const std::function<int(const No
   if (pipe2(ends, O_CLOEXEC) != 0) fail("pipe2");
   from_worker_.reset(ends[0]);
   Fd to_supervisor(ends[1]);
+  std::fflush(nullptr);  // or both print what is there
   child_ = fork();
   if (child_ < 0) fail("fork");
   if (child_ == 0) {

@@ -23,7 +23,8 @@ class Notifier {
   static Notifier to_pipe(Fd pipe) { return Notifier(std::move(pipe)); }
 
   void say(std::string_view text) const noexcept;
-  int fd() const noexcept { return fd_.get(); }
+  // In a process that is to have no other way to be heard than the pipe.
+  void be_silent() noexcept { fd_.reset(); }
 
  private:
   explicit Notifier(Fd fd) noexcept : fd_(std::move(fd)) {}

@@ -68,6 +68,9 @@ void Background::ready(const std::string& log_file) {
     return log::stderr_has_changed(false);
   }
   const Fd nothing(open("/dev/null", O_RDWR | O_CLOEXEC));
+  if (!nothing) {
+    throw std::runtime_error(fmt::format("cannot open /dev/null: {}", describe(last_errno())));
+  }
   const bool journal = log_file.empty() && log_stream;
   dup2(nothing.get(), STDIN_FILENO);
   dup2(nothing.get(), STDOUT_FILENO);

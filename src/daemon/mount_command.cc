@@ -100,7 +100,8 @@ std::vector<std::string> as_long_options(const CLI::App& app,
       if (sloppy) continue;
       throw std::invalid_argument(fmt::format("'{}' is no mount option that dpfs knows", key));
     }
-    arguments.push_back(value.empty() ? name : name + "=" + value);
+    if (!value.empty()) name.append("=").append(value);
+    arguments.push_back(std::move(name));
   }
   return arguments;
 }

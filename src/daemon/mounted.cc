@@ -44,8 +44,8 @@ void Mounted::start() {
   devfuse::ConnectionOwner& owner = *this;
   const devfuse::Connection::Options options{.session = session_options(config_.share),
                                              .io_uring = config_.fuse_io_uring};
-  connection_ = std::make_unique<devfuse::Connection>(
-      *reactor_, owner, *fs_, config_.directory, device_.get(), options, counters_);
+  connection_ = std::make_unique<devfuse::Connection>(*reactor_, owner, *fs_, config_.directory,
+                                                      device_.get(), options, counters_);
   std::future<bool> begun = begun_.get_future();
   thread_ = std::thread([this] { reactor_->run(); });
   reactor_->post([this] {
@@ -130,7 +130,7 @@ bool Mounted::finish(std::chrono::seconds patience) {
 // an error. Requests that come back from below later write their replies to nobody.
 void Mounted::abort() noexcept {
   const Fd nobody(open("/dev/null", O_RDWR | O_CLOEXEC));
-  dup2(nobody.get(), device_.get());
+  if (nobody) dup2(nobody.get(), device_.get());
   call_on(*reactor_, [this] {
     if (connection_ != nullptr) connection_->abandon();
     return true;

@@ -98,7 +98,7 @@ UringQueues::UringQueues(Reactor& reactor, QueuesHost& host, std::string_view na
       entries_max_(std::min(kQueueEntriesMax * queues, std::max(kEntriesMax, 2 * queues))),
       online_(online_processors()),
       queues_(queues),
-      entries_(std::make_unique<Entry[]>(entries_max_)) {
+      entries_(std::make_unique_for_overwrite<Entry[]>(entries_max_)) {
   idle_.reserve(entries_max_);
   void* mapped = mmap(nullptr, entries_max_ * bytes_each(), PROT_READ | PROT_WRITE,
                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -207,7 +207,7 @@ void UringQueues::submit() noexcept {
 // False when there is no room for another.
 bool UringQueues::add_entry(uint32_t queue) noexcept {
   Entry* entry = nullptr;
-  if (queues_[queue].entries >= kQueueEntriesMax) return false;
+  if (exhausted_ || queues_[queue].entries >= kQueueEntriesMax) return false;
   if (!idle_.empty()) {
     entry = idle_.back();
     idle_.pop_back();
@@ -292,9 +292,12 @@ void UringQueues::came_back_empty(Entry& entry, int result) noexcept {
   --queues_[entry.queue].entries;
   idle_.push_back(&entry);
   if (connection_is_over()) return stop();
-  if (result != -ENOTCONN && error_log_.admit() >= 0) {
-    log::error("{}: the kernel refused a reply by io_uring: {}", name_,
-               describe(to_errno(-result)));
+  if (result != -ENOTCONN) {
+    exhausted_ = true;
+    if (error_log_.admit() >= 0) {
+      log::error("{}: the kernel refuses an entry of io_uring: {}", name_,
+                 describe(to_errno(-result)));
+    }
   }
   replenish();
 }

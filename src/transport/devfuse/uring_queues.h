@@ -114,8 +114,9 @@ class UringQueues final : private Poller, private Watch, private ReplySink {
   std::unique_ptr<io_uring> ring_;  // nullptr: closed
   bool started_ = false;
   bool stopped_ = false;
-  uint32_t online_ = 1;  // processors
-  uint64_t lead_ = 0;    // Reactor::lead_changes() when the entries were last looked at
+  bool exhausted_ = false;  // the kernel takes no more entries
+  uint32_t online_ = 1;     // processors
+  uint64_t lead_ = 0;       // Reactor::lead_changes() when the entries were last looked at
   std::vector<Queue> queues_;
   std::unique_ptr<Entry[]> entries_;
   std::vector<Entry*> idle_;  // made, and of no queue now

@@ -59,7 +59,8 @@ class MountedLocal : public testing::Test {
   }
   void TearDown() override { umount2(mount_point_.c_str(), MNT_DETACH); }
   void mount(std::vector<std::string> options = {}) {
-    daemon_ = std::make_unique<MountedDaemon>("local:" + share_, mount_point_, std::move(options));
+    daemon_ = std::make_unique<MountedDaemon>(Way::read_write, "local:" + share_, mount_point_,
+                                              std::move(options));
     ASSERT_TRUE(daemon_->wait_until_ready());
   }
   // The kernel forgets every inode that nobody uses, and says so to the daemon.

@@ -60,4 +60,15 @@ DescriptorCache::Evicted DescriptorCache::evict() noexcept {
   return {};
 }
 
+DescriptorCache::Evicted DescriptorCache::take_any_but(uint32_t slot) noexcept {
+  for (; hand_ < slots_.size(); ++hand_) {
+    if (hand_ != slot && slots_[hand_].fd >= 0) return take_out(hand_);
+  }
+  hand_ = 0;
+  for (uint32_t i = 0; i < slots_.size(); ++i) {
+    if (i != slot && slots_[i].fd >= 0) return take_out(i);
+  }
+  return {};
+}
+
 }  // namespace dpfs::local

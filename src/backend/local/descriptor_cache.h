@@ -41,6 +41,8 @@ class DescriptorCache {
   bool over_limit() const noexcept { return open_ > limit_; }
   // One that is not pinned and was not used lately, or nothing.
   Evicted evict() noexcept;
+  // Any but that of `slot`, pinned or not, or nothing. At the end, when nobody uses them.
+  Evicted take_any_but(uint32_t slot) noexcept;
 
   uint32_t open() const noexcept { return open_; }
   uint32_t limit() const noexcept { return limit_; }

@@ -36,26 +36,28 @@ Op<fuse::EntryOut> LocalFs::link(Request&, const LinkArgs& args) {
   return entry_out(*found, stat);
 }
 
-Op<Unit> LocalFs::unlink(Request&, const UnlinkArgs& args) {
+Op<Unit> LocalFs::remove(const UnlinkArgs& args, int flags) noexcept {
   const Pinned parent = nodes_.pin_parent(args.parent, args.name);
   if (!parent) return parent.error();
-  return reactor_.blocking(
-      [&] { return local::done([&] { return ::unlinkat(parent.fd(), args.name.c_str(), 0); }); });
+  Pinned last = nodes_.pin_last_name(parent, args.name);
+  const Result<Unit> ok = reactor_.blocking([&] {
+    return local::done([&] { return ::unlinkat(parent.fd(), args.name.c_str(), flags); });
+  });
+  if (ok) nodes_.keep_orphan(std::move(last));
+  return ok;
 }
 
-Op<Unit> LocalFs::rmdir(Request&, const UnlinkArgs& args) {
-  const Pinned parent = nodes_.pin_parent(args.parent, args.name);
-  if (!parent) return parent.error();
-  return reactor_.blocking([&] {
-    return local::done([&] { return ::unlinkat(parent.fd(), args.name.c_str(), AT_REMOVEDIR); });
-  });
-}
+Op<Unit> LocalFs::unlink(Request&, const UnlinkArgs& args) { return remove(args, 0); }
+Op<Unit> LocalFs::rmdir(Request&, const UnlinkArgs& args) { return remove(args, AT_REMOVEDIR); }
 
 Op<Unit> LocalFs::rename2(Request& request, const RenameArgs& args) {
   const Pinned parent = nodes_.pin_parent(args.parent, args.name);
   if (!parent) return parent.error();
   const Pinned new_parent = nodes_.pin_parent(args.new_parent, args.new_name);
   if (!new_parent) return new_parent.error();
+  Pinned replaced = (args.flags & (RENAME_EXCHANGE | RENAME_NOREPLACE)) == 0
+                        ? nodes_.pin_last_name(new_parent, args.new_name)
+                        : Pinned(Errno::noent);
   const auto rename = [&] {
     return local::done([&] {
       return ::renameat2(parent.fd(), args.name.c_str(), new_parent.fd(), args.new_name.c_str(),
@@ -71,6 +73,7 @@ Op<Unit> LocalFs::rename2(Request& request, const RenameArgs& args) {
     return !as_user && as_user.error() == Errno::perm ? rename() : as_user;
   });
   if (!ok) return ok;
+  nodes_.keep_orphan(std::move(replaced));
   nodes_.moved_to(new_parent, args.new_name);
   if ((args.flags & RENAME_EXCHANGE) != 0) nodes_.moved_to(parent, args.name);
   return ok;

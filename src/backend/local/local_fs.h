@@ -114,6 +114,7 @@ class LocalFs final : public FileSystem {
   Result<CreateOut> create_existing(const local::Directory& directory,
                                     const CreateArgs& args) noexcept;
 
+  Op<Unit> remove(const UnlinkArgs& args, int flags) noexcept;
   Result<Unit> change(int fd, int size_fd, const fuse::SetattrIn& in,
                       local::Stat& stat) const noexcept;
 

@@ -84,6 +84,7 @@ NodeRow* NodeTable::insert(const NodeKey& key, uint16_t type, const FileHandle& 
   row.used = true;
   row.indexed = true;
   row.forgotten = false;
+  row.orphan = false;
   ++used_;
   ++indexed_;
   if (indexed_ > base_ + split_) split_a_bucket();

@@ -35,6 +35,7 @@ struct NodeRow {
   bool used;
   bool indexed;    // found by its key
   bool forgotten;  // `kept` is meant, not `lookups`
+  bool orphan;     // has no name any more; its descriptor is pinned for as long as it is known
   uint8_t handle_size;
   int32_t handle_type;
   uint8_t handle[kInlineBytes];  // when longer: the number of the long handle

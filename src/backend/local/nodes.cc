@@ -88,13 +88,14 @@ void Nodes::add_root() noexcept {
 void Nodes::start_over() noexcept {
   NodeRow* root = table_.find(NodeId::root);
   if (root == nullptr) return;
-  while (true) {
-    const DescriptorCache::Evicted evicted = cache_.evict();
-    if (evicted.fd < 0) break;
-    ::close(take_evicted(evicted));
-  }
   // The root's descriptor stays where it is; all other rows go at once.
   const uint32_t slot = root->descriptor;
+  while (true) {
+    const DescriptorCache::Evicted evicted = cache_.take_any_but(slot);
+    if (evicted.fd < 0) break;
+    ::close(evicted.fd);
+  }
+  orphans_ = 0;
   mounts_.keep_only(root_.mount, 2);  // the root's row, and us
   places_.clear();
   table_.clear();
@@ -250,9 +251,9 @@ void Nodes::forget(NodeId node, uint64_t lookups) noexcept {
   if (row == nullptr || row->forgotten || node == NodeId::root) return;
   row->lookups -= std::min(lookups, row->lookups);
   if (row->lookups > 0) return;
-  // One that is not indexed has lost its inode.
-  const bool keeps =
-      forgotten_max_ > 0 && row->handle_size != 0 && row->indexed && row->key.mount == root_.mount;
+  // One that is not indexed, or an orphan, has lost its inode.
+  const bool keeps = forgotten_max_ > 0 && row->handle_size != 0 && row->indexed && !row->orphan &&
+                     row->key.mount == root_.mount;
   if (keeps) {
     put_aside(*row);
   } else {
@@ -260,10 +261,20 @@ void Nodes::forget(NodeId node, uint64_t lookups) noexcept {
   }
 }
 
+// The descriptor to close, or -1 when there is none or somebody still uses it.
+int Nodes::take_descriptor(NodeRow& row) noexcept {
+  if (row.descriptor == kNoIndex) return -1;
+  const uint32_t slot = std::exchange(row.descriptor, kNoIndex);
+  const int fd = cache_.orphan(slot);
+  if (!row.orphan) return fd;
+  row.orphan = false;
+  --orphans_;
+  return cache_.unpin(slot).fd;
+}
+
 // Without its descriptor: an inode that has been unlinked meanwhile goes at once.
 void Nodes::put_aside(NodeRow& row) noexcept {
-  Fd fd(row.descriptor != kNoIndex ? cache_.orphan(row.descriptor) : -1);
-  row.descriptor = kNoIndex;
+  Fd fd(take_descriptor(row));
   forgotten_.add(row);
   if (forgotten_.size() > forgotten_max_) erase(forgotten_.oldest());
   close(std::move(fd));
@@ -272,12 +283,35 @@ void Nodes::put_aside(NodeRow& row) noexcept {
 void Nodes::erase(NodeRow& row) noexcept {
   if (row.forgotten) forgotten_.take(row);
   const uint16_t mount = row.key.mount;
-  Fd fd(row.descriptor != kNoIndex ? cache_.orphan(row.descriptor) : -1);
+  Fd fd(take_descriptor(row));
   if (row.handle_size == 0) places_.forget(row.index);
   table_.erase(row);
   Fd mount_fd = mounts_.unuse(mount);
   close(std::move(fd));
   close(std::move(mount_fd));
+}
+
+Pinned Nodes::pin_last_name(const Directory& directory, const Name& name) noexcept {
+  Stat stat;
+  const Result<Unit> ok =
+      reactor_.blocking([&] { return stat_name(directory.fd, name.c_str(), stat); });
+  if (!ok) return ok.error();
+  if (!S_ISDIR(stat.stx_mode) && stat.stx_nlink > 1) return Errno::mlink;
+  const uint16_t mount = mounts_.find(MountTable::id_of(stat));
+  if (mount == MountTable::kNone) return Errno::noent;
+  NodeRow* row = table_.find(key_of(stat, birth_of(stat), mount));
+  if (row == nullptr || row->forgotten || row->orphan) return Errno::noent;
+  return pin(NodeTable::id_of(*row));
+}
+
+void Nodes::keep_orphan(Pinned orphan) noexcept {
+  if (!orphan) return;
+  NodeRow* row = table_.find(orphan.node_);
+  if (row == nullptr || row->orphan || row->descriptor != orphan.slot_) return;
+  if (orphans_ >= std::max(cache_.limit() / 2, 1u)) return;
+  row->orphan = true;
+  ++orphans_;
+  orphan.nodes_ = nullptr;  // its pin is the row's now
 }
 
 Result<Unit> Nodes::sync_mount(NodeId node) noexcept {

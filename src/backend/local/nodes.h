@@ -77,7 +77,8 @@ struct Seen {
 // as on overlay, it becomes another node then.)
 //
 // A node stays reachable for a tenant that has looked it up when somebody on the host moves it out
-// of the shared directory, as an open file would.
+// of the shared directory, as an open file would. One whose last name a tenant takes away stays
+// reachable for it, too: half of the descriptors may be for such nodes.
 //
 // Every method may run other requests of the reactor meanwhile (Reactor::blocking).
 class Nodes {
@@ -131,6 +132,11 @@ class Nodes {
   // the shared one. The root's is the root.
   Result<Found> look_up_parent(NodeId node, Stat& stat) noexcept;
   void forget(NodeId node, uint64_t lookups) noexcept;
+  // The node called `name` when it has no other name, before that is taken away; or nothing.
+  Pinned pin_last_name(const Directory& directory, const Name& name) noexcept;
+  // It has lost that name. The tenant may still use it, as a working directory say, and a handle is
+  // worth nothing once the inode has gone: the descriptor that holds it stays.
+  void keep_orphan(Pinned orphan) noexcept;
   // From now on the last `nodes_max` forgotten nodes keep their number, so that look_up_self()
   // finds them as long as the inode exists, and a lookup by name gives the same number again. Only
   // those that have a file handle and lie on the root's mount (others would keep an administrator
@@ -210,6 +216,7 @@ class Nodes {
   Result<uint16_t> mount_of(Seen& seen) noexcept;
   bool remember_place(const NodeRow& row, const Directory& directory, const Name& name) noexcept;
   void give_descriptor(NodeRow& row, Fd& fd) noexcept;
+  int take_descriptor(NodeRow& row) noexcept;
   void put_aside(NodeRow& row) noexcept;
   void erase(NodeRow& row) noexcept;
   Result<Unit> sync(uint16_t mount) noexcept;
@@ -227,6 +234,7 @@ class Nodes {
   Places places_;
   ForgottenNodes forgotten_{table_};
   uint32_t forgotten_max_ = 0;
+  uint32_t orphans_ = 0;
 
   // Of the root, to begin again with.
   struct {

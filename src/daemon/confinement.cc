@@ -19,6 +19,7 @@
 #include <system_error>
 
 #include "base/log.h"
+#include "base/sanitized.h"
 #include "sandbox/landlock.h"
 #include "sandbox/namespaces.h"
 #include "sandbox/private_root.h"
@@ -29,18 +30,6 @@ namespace {
 
 using sandbox::Capabilities;
 using sandbox::OtherCalls;
-
-// A sanitizer looks at its own process through /proc, with calls of its own.
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define DPFS_SANITIZED 1
-#endif
-#endif
-#ifdef DPFS_SANITIZED
-constexpr bool kSanitized = true;
-#else
-constexpr bool kSanitized = false;
-#endif
 
 // What serving files for other users takes. DAC_READ_SEARCH is for file handles.
 constexpr Capabilities kUsed{CAP_CHOWN,  CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH,

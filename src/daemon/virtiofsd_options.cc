@@ -66,6 +66,7 @@ sandbox::IdRange range_of(const std::string& option, const std::string& text) {
 std::vector<sandbox::IdRange> ranges_of(const std::string& option,
                                         const std::vector<std::string>& texts) {
   std::vector<sandbox::IdRange> ranges;
+  ranges.reserve(texts.size());
   for (const std::string& text : texts) ranges.push_back(range_of(option, text));
   return ranges;
 }

@@ -5,18 +5,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-namespace dpfs::sandbox {
+#include "base/sanitized.h"
 
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define DPFS_SANITIZED 1
-#endif
-#endif
-#ifdef DPFS_SANITIZED
-inline constexpr bool kSanitized = true;
-#else
-inline constexpr bool kSanitized = false;
-#endif
+namespace dpfs::sandbox {
 
 // The exit code of a child that runs `body`, or 1000 and the signal that has ended it; 99 when it
 // has thrown.

@@ -100,6 +100,7 @@ class Mapper {
     const pid_t child = fork();
     if (child == 0) {
       std::vector<char*> arguments;
+      arguments.reserve(words.size() + 1);
       for (std::string& word : words) arguments.push_back(word.data());
       arguments.push_back(nullptr);
       execvp(program, arguments.data());

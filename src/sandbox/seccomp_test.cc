@@ -70,8 +70,8 @@ TEST_F(Seccomp, TheWayOutOfANamespaceIsClosed) {
 
 TEST_F(Seccomp, NoConnectionsAreMade) {
   expect_killed("socket", [] { socket(AF_UNIX, SOCK_STREAM, 0); });
-  expect_killed("connect", [] { connect(0, nullptr, 0); });
-  expect_killed("bind", [] { bind(0, nullptr, 0); });
+  expect_killed("connect", [] { syscall(SYS_connect, 0, nullptr, 0); });
+  expect_killed("bind", [] { syscall(SYS_bind, 0, nullptr, 0); });
 }
 
 TEST_F(Seccomp, NewRingsAreRefusedSinceTheirOperationsAreNotSeen) {
@@ -90,7 +90,7 @@ TEST_F(Seccomp, OtherProcessesAreLeftAlone) {
 
 TEST_F(Seccomp, MemoryDoesNotBecomeExecutable) {
   expect_killed("mmap", [] {
-    mmap(nullptr, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    syscall(SYS_mmap, nullptr, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   });
   expect_killed("mprotect", [] {
     void* page = mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);

@@ -11,20 +11,9 @@
 #include <vector>
 
 #include "base/fd.h"
+#include "base/sanitized.h"
 
 namespace dpfs::test {
-
-// Sanitizers bring memory and threads of their own, so that size and CPU say nothing.
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define DPFS_SANITIZED 1
-#endif
-#endif
-#ifdef DPFS_SANITIZED
-inline constexpr bool kSanitized = true;
-#else
-inline constexpr bool kSanitized = false;
-#endif
 
 // A folder below /tmp that goes with its owner.
 class TemporaryFolder {

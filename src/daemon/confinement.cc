@@ -99,6 +99,7 @@ void Confinement::prepare() {
     mode_ = Mode::none;
   } else if (config_.mode == "chroot") {
     mode_ = Mode::chroot;
+    chroots_ = true;
     if (!Capabilities::of_this_thread().contains({CAP_SYS_CHROOT})) {
       throw std::runtime_error(
           "--sandbox chroot needs CAP_SYS_CHROOT: run as root, or with --sandbox namespace");
@@ -123,36 +124,42 @@ void Confinement::fall_back(const std::string& why) {
         "namespaces for who is not root; take --sandbox chroot or --sandbox none",
         why));
   }
-  const bool may_chroot = Capabilities::of_this_thread().contains({CAP_SYS_CHROOT});
-  mode_ = may_chroot ? Mode::chroot : Mode::walls;
-  log::warn("no namespaces of our own here ({}): {}", why,
-            may_chroot ? "chroot instead" : "only Landlock keeps us from other files");
+  mode_ = Mode::walls;
+  chroot_instead("no namespaces of our own here", why);
 }
 
-void Confinement::fall_back_from_root(const std::string& why) {
-  if (!config_.mode.empty()) {
-    throw std::runtime_error(
-        fmt::format("--sandbox namespace is not possible here ({}); take --sandbox none", why));
-  }
-  log::warn("no root directory of our own here ({}): files are confined less", why);
+void Confinement::chroot_instead(const char* what, const std::string& why) {
+  chroots_ = Capabilities::of_this_thread().contains({CAP_SYS_CHROOT});
+  if (chroots_) mode_ = mode_ == Mode::walls ? Mode::chroot : mode_;
+  log::warn("{} ({}): {}", std::string(what), why,
+            chroots_ ? "chroot instead" : "only Landlock keeps us from other files");
 }
 
 void Confinement::enter() {
-  if (mode_ == Mode::namespaces) {
-    // First of all: who is nobody there may make no directory.
-    if (config_.maps.given()) become_root_inside(config_.maps);
-    try {
-      sandbox::enter_inner_namespaces(network_);
-      sandbox::enter_private_root(folders_);
-      private_root_ = true;
-    } catch (const std::system_error& error) {
-      fall_back_from_root(error.what());
+  if (mode_ == Mode::namespaces) enter_namespaces();
+  sandbox::keep_only(chroots_ ? kept_ | Capabilities{CAP_SYS_CHROOT} : kept_);
+}
+
+void Confinement::enter_namespaces() {
+  // First of all: who is nobody there may make no directory.
+  if (config_.maps.given()) become_root_inside(config_.maps);
+  namespaces_ = user_namespace_ ? "user pid" : "pid";
+  try {
+    sandbox::enter_inner_namespaces(network_);
+    namespaces_ += network_ ? " mount ipc uts" : " mount net ipc uts";
+    sandbox::enter_private_root(folders_);
+    files_ = folders_.empty() ? "none" : fmt::format("only {}", fmt::join(folders_, " "));
+  } catch (const std::system_error& error) {
+    if (!config_.mode.empty()) {
+      throw std::runtime_error(fmt::format(
+          "--sandbox namespace is not possible here ({}); take --sandbox chroot or --sandbox none",
+          error.what()));
     }
-    // With our own id alone, capabilities over the namespace let us do nothing more to files, and
-    // would make the back end believe that there are other ids.
-    if (user_namespace_ && !config_.maps.given()) kept_ = {};
+    chroot_instead("no root directory of our own here", error.what());
   }
-  sandbox::keep_only(mode_ == Mode::chroot ? kept_ | Capabilities{CAP_SYS_CHROOT} : kept_);
+  // With our own id alone, capabilities over the namespace let us do nothing more to files, and
+  // would make the back end believe that there are other ids.
+  if (user_namespace_ && !config_.maps.given()) kept_ = {};
 }
 
 void Confinement::seal() {
@@ -160,29 +167,24 @@ void Confinement::seal() {
     throw std::system_error(errno, std::generic_category(), "PR_SET_NO_NEW_PRIVS");
   }
   const std::string walls = raise_walls();
-  std::string files = "the host's";
-  if (private_root_) files = fmt::format("only {}", fmt::join(folders_, " "));
-  if (private_root_ && folders_.empty()) files = "none";
-  if (mode_ == Mode::chroot) {
-    // Back ends have opened what they need.
-    const std::string root = folders_.empty() ? "/proc/self/fdinfo" : folders_.front();
-    if (chroot(root.c_str()) != 0 || chdir("/") != 0) {
-      throw std::system_error(errno, std::generic_category(), "chroot " + root);
-    }
-    sandbox::keep_only(kept_);
-    files = "below " + root;
-  }
+  if (chroots_) leave_other_paths();
   const std::string calls = forbid_calls();
   rlimit limit{};
   getrlimit(RLIMIT_NOFILE, &limit);
-  const char* const kind = mode_ != Mode::namespaces ? "none"
-                           : user_namespace_         ? "user pid mount net ipc uts"
-                                                     : "pid mount net ipc uts";
   log::info(
       "confined: namespaces {}; paths: {}; capabilities: {}; seccomp: {}; Landlock: {}; {} "
       "descriptors",
-      std::string(kind), files, Capabilities::of_this_thread().text(), calls, walls,
-      limit.rlim_cur);
+      namespaces_, files_, Capabilities::of_this_thread().text(), calls, walls, limit.rlim_cur);
+}
+
+// Back ends have opened what they need.
+void Confinement::leave_other_paths() {
+  const std::string root = folders_.empty() ? "/proc/self/fdinfo" : folders_.front();
+  if (chroot(root.c_str()) != 0 || chdir("/") != 0) {
+    throw std::system_error(errno, std::generic_category(), "chroot " + root);
+  }
+  sandbox::keep_only(kept_);
+  files_ = "below " + root;
 }
 
 std::string Confinement::raise_walls() {

@@ -35,8 +35,9 @@ class Confinement {
   enum class Mode : uint8_t { namespaces, chroot, walls, none };
 
   void fall_back(const std::string& why);
-  void fall_back_from_root(const std::string& why);
-  void drop_capabilities(sandbox::Capabilities also_kept);
+  void chroot_instead(const char* what, const std::string& why);
+  void enter_namespaces();
+  void leave_other_paths();
   std::string forbid_calls();
   std::string raise_walls();
 
@@ -46,8 +47,11 @@ class Confinement {
   bool handles_ = false;  // whether file handles are wanted
   Mode mode_ = Mode::namespaces;
   bool user_namespace_ = false;
-  bool private_root_ = false;
+  bool chroots_ = false;
   sandbox::Capabilities kept_;
+  // For the log.
+  std::string namespaces_ = "none";
+  std::string files_ = "the host's";
 };
 
 }  // namespace dpfs

@@ -104,6 +104,13 @@ TEST_F(ConfigFile, OptionsOfTheShareThatExcludeEachOtherAreRefused) {
   expect_refusal(device("cache = \"never\"\nwriteback = true\n"), 6, "writeback", "auto or always");
 }
 
+TEST_F(ConfigFile, ConfinementThatDoesNotExistIsRefused) {
+  expect_refusal("sandbox = \"jail\"\n" + device(), 1, "sandbox", "namespace, chroot or none");
+  expect_refusal("seccomp = \"maybe\"\n" + device(), 1, "seccomp", "none, kill, log or trap");
+  expect_refusal("modcaps = \"chown\"\n" + device(), 1, "modcaps", "+NAME or -NAME");
+  expect_refusal("rlimit_nofile = -1\n" + device(), 1, "rlimit_nofile", "a whole number");
+}
+
 TEST_F(ConfigFile, DeviceWithoutATagIsRefused) {
   expect_refusal("[[device]]\nsocket = \"/tmp/x\"\nurl = \"null:\"\n", 1, "tag", "1 to 36 bytes");
 }

@@ -4,6 +4,8 @@
 
 #include <fcntl.h>
 #include <linux/capability.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -35,6 +37,16 @@ std::string read_all(const std::string& path) {
   return text.str();
 }
 
+void forbid(uint32_t call) {
+  sock_filter program[] = {BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+                           BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, call, 0, 1),
+                           BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+                           BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)};
+  sock_fprog filter{std::size(program), program};
+  prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+  prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter);
+}
+
 [[noreturn]] void run_program(const Daemon::Options& options, const std::string& log_path) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);  // a test that crashes leaves no daemon behind
   const int log = open(log_path.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0600);
@@ -48,6 +60,7 @@ std::string read_all(const std::string& path) {
     setrlimit(RLIMIT_NOFILE, &limit);
   }
   for (const int capability : options.lacks) prctl(PR_CAPBSET_DROP, capability, 0, 0, 0);
+  if (options.forbidden_call >= 0) forbid(static_cast<uint32_t>(options.forbidden_call));
   if (options.obeys_modes) {
     prctl(PR_CAPBSET_DROP, CAP_DAC_OVERRIDE, 0, 0, 0);
     prctl(PR_CAPBSET_DROP, CAP_DAC_READ_SEARCH, 0, 0, 0);

@@ -44,6 +44,7 @@ class Daemon {
     uint64_t descriptors_max = 0;        // RLIMIT_NOFILE; 0: as it is
     bool obeys_modes = false;            // also root may read only what the mode lets it
     std::vector<int> lacks;              // capabilities that it never has
+    int forbidden_call = -1;             // a system call that is EPERM for it
   };
 
   explicit Daemon(Options options);

@@ -4,6 +4,7 @@
 #include <linux/capability.h>
 #include <signal.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include <filesystem>
@@ -268,6 +269,32 @@ TEST_F(Sandbox, WithoutTheRightToMountItIsAsWithChroot) {
       Daemon::Options{.arguments = serve({"--sandbox", "namespace"}), .lacks = {CAP_SYS_ADMIN}});
   EXPECT_EQ(asked.wait(), 1);
   EXPECT_TRUE(asked.has_logged("--sandbox namespace is not possible here")) << asked.log();
+}
+
+// As AppArmor has it in some containers.
+TEST_F(Sandbox, WithoutMountsItIsAsWithChrootInItsNamespaces) {
+  Daemon daemon(Daemon::Options{.arguments = serve(), .forbidden_call = SYS_mount});
+  ASSERT_TRUE(daemon.wait_until_ready()) << daemon.log();
+  EXPECT_TRUE(daemon.has_logged("no root directory of our own")) << daemon.log();
+  EXPECT_TRUE(has_own(daemon, "net"));
+  EXPECT_EQ(std::filesystem::read_symlink(proc(daemon, "root")), folder_ / "share");
+  EXPECT_EQ(capabilities(daemon, "CapEff"), kUsed);
+  expect_served();
+  EXPECT_EQ(daemon.end(), 0);
+  Daemon asked(
+      Daemon::Options{.arguments = serve({"--sandbox", "namespace"}), .forbidden_call = SYS_mount});
+  EXPECT_EQ(asked.wait(), 1);
+  EXPECT_TRUE(asked.has_logged("--sandbox namespace is not possible here")) << asked.log();
+}
+
+TEST_F(Sandbox, WithoutUserNamespacesLandlockIsLeftToWhoIsNotRoot) {
+  Daemon daemon(Daemon::Options{.arguments = serve({"--modcaps", "-dac_read_search"}),
+                                .lacks = {CAP_SYS_ADMIN, CAP_SYS_CHROOT, CAP_CHOWN},
+                                .forbidden_call = SYS_unshare});
+  ASSERT_TRUE(daemon.wait_until_ready()) << daemon.log();
+  EXPECT_TRUE(daemon.has_logged("only Landlock keeps us from other files")) << daemon.log();
+  expect_served();
+  EXPECT_EQ(daemon.end(), 0);
 }
 
 TEST_F(Sandbox, WithoutTheRightToChrootEitherLandlockIsLeft) {

@@ -25,7 +25,8 @@ namespace dpfs::test {
 
 std::string program_path() {
   const char* from_environment = std::getenv("DPFS_BINARY");
-  return from_environment != nullptr ? from_environment : DPFS_BINARY;
+  if (from_environment != nullptr) return from_environment;
+  return std::filesystem::canonical("/proc/self/exe").parent_path().parent_path() / "dpfs";
 }
 
 namespace {

@@ -16,6 +16,9 @@ function(dpfs_posix_suite folder)
   set_target_properties(posix_suite PROPERTIES
     POSITION_INDEPENDENT_CODE OFF
     RUNTIME_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/tests")
+  # tests/integration/posix_test.cc runs it on a mount.
+  add_dependencies(posix_test posix_suite)
+
   # On a plain directory, where everything has to pass: this proves the suites themselves. It is the
   # same program in every preset, so once is enough.
   if(NOT DPFS_SANITIZERS AND CMAKE_CXX_COMPILER_ID STREQUAL "Clang")

@@ -61,6 +61,7 @@ class Bench:
         """A guest with the device. `job` has the functions of lib.sh and the cases' scripts."""
         devices = devices or [Device(str(self.socket), TAG, queues, queue_size)]
         scripts = {f"rig/cases/{path.name}": path for path in (HERE / "guest").glob("*.sh")}
+        scripts |= options.pop("files", {})
         variables = {
             "DAEMON_IS_ROOT": int(os.geteuid() == 0),
             "HAS_ATTRIBUTES": int(has_attributes(self.share)),
@@ -143,8 +144,11 @@ def settle(bench, case, word, took, reason):
         bench.report.passed(name, took)
 
 
-def boot_group(bench, cases, *, queues, smp, timeout_s, queue_size=None, extra=()):
-    """One daemon and one boot for all `cases`, and afterwards the daemon's own check."""
+def boot_group(bench, cases, *, queues, smp, timeout_s, queue_size=None, extra=(), files=None):
+    """One daemon and one boot for all `cases`, and afterwards the daemon's own check.
+
+    `files`: what the guest needs besides the scripts, by its path there.
+    """
     for case in cases:
         folder = bench.share / case.name
         folder.mkdir()
@@ -152,7 +156,7 @@ def boot_group(bench, cases, *, queues, smp, timeout_s, queue_size=None, extra=(
     job = "".join(f"run_case {case.name}\n" for case in cases) + "umount /mnt"
     with bench.daemon(queues, extra) as daemon:
         idle = Snapshot(daemon)
-        with bench.vm(job, queues=queues, queue_size=queue_size, smp=smp) as vm:
+        with bench.vm(job, queues=queues, queue_size=queue_size, smp=smp, files=files or {}) as vm:
             run_cases(bench, vm, cases, timeout_s)
         check_daemon(bench, daemon, idle)
 

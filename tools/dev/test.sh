@@ -22,7 +22,7 @@ Runs what CI runs. A step that fails does not stop the others. Logs are kept in 
   asan      AddressSanitizer and UndefinedBehaviorSanitizer; unit and integration tests
   tsan      ThreadSanitizer; unit and integration tests
   defer     no Op is ever ready at once, under AddressSanitizer; unit and integration tests
-  fuzz      each fuzz target for FUZZ_SECONDS (30)
+  fuzz      each fuzz target for FUZZ_SECONDS (60)
   vm        a stock Linux VM mounts what dpfs serves
 
   ./dev test
@@ -40,7 +40,7 @@ step_title() {
     asan) echo "address and undefined sanitizers, all tests" ;;
     tsan) echo "thread sanitizer, all tests" ;;
     defer) echo "no Op ready at once, all tests" ;;
-    fuzz) echo "fuzz targets, ${FUZZ_SECONDS:-30} s each" ;;
+    fuzz) echo "fuzz targets, ${FUZZ_SECONDS:-60} s each" ;;
     vm) echo "a stock Linux VM mounts what dpfs serves" ;;
   esac
 }
@@ -258,14 +258,14 @@ test_fuzz() {
   if [ "$fuzz_count" -eq 0 ]; then
     skip_step fuzz "there is no fuzz target yet"
   fi
-  seconds=${FUZZ_SECONDS:-30}
+  seconds=${FUZZ_SECONDS:-60}
   echo "$fuzz_count targets, $seconds s each" >build/log/fuzz.detail
   phase "run" fuzz_run all "$seconds"
 }
 
 test_vm() {
   [ -f tests/vm/run.py ] || skip_step vm "tests/vm/run.py is not there"
-  phase "build" limited build_preset release dpfs
+  phase "build" limited build_preset release dpfs posix_suite
   status=0
   phase "virtual machine" limited python3 tests/vm/run.py --dpfs build/release/dpfs || status=$?
   # The summary repeats each case that was skipped: SKIPPED, its name, a colon and the reason.

@@ -57,7 +57,7 @@ CASE(directory, types_and_inodes_are_those_of_stat) {
 }
 
 CASE(directory, many_names_come_once_each) {
-  constexpr int kCount = 3000;
+  constexpr int kCount = 2000;
   make_files(kCount);
   const std::map<std::string, int> names = rest_of(list("."));
   EQUAL(kCount + 2, names.size());

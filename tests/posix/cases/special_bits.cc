@@ -185,6 +185,52 @@ CASE(killed_bits, fallocate_takes_them) {
   });
 }
 
+CASE(killed_bits, fallocate_by_root_leaves_them) {
+  need_root();
+  make_owned("f", kAlice, 06755);
+  const Fd file = open_file("f", O_RDWR);
+  if (fallocate(file.get(), 0, 0, 8192) != 0 && errno == EOPNOTSUPP) skip("no fallocate here");
+  EQUAL(06755, mode_of("f"));
+}
+
+CASE(killed_bits, copy_takes_them) {
+  need_root();
+  make_owned("f", kAlice, 06777);
+  make_file("g", "other");
+  as(kBob, [] {
+    const Fd from = open_file("g", O_RDONLY);
+    const Fd to = open_file("f", O_RDWR);
+    EQUAL(5, WORKS(copy_file_range(from.get(), nullptr, to.get(), nullptr, 5, 0)));
+    EQUAL(0777, mode_of("f"));
+  });
+}
+
+CASE(killed_bits, copy_by_root_leaves_them) {
+  need_root();
+  make_owned("f", kAlice, 06755);
+  make_file("g", "other");
+  const Fd from = open_file("g", O_RDONLY);
+  const Fd to = open_file("f", O_RDWR);
+  EQUAL(5, WORKS(copy_file_range(from.get(), nullptr, to.get(), nullptr, 5, 0)));
+  EQUAL(06755, mode_of("f"));
+}
+
+CASE(killed_bits, setgid_alone_goes_when_a_stranger_to_the_group_writes) {
+  need_root();
+  make_owned("f", kAlice, 02606);
+  as(kBob, [] {
+    write_at(open_file("f", O_WRONLY), 0, "TEXT");
+    EQUAL(0606, mode_of("f"));
+  });
+}
+
+CASE(killed_bits, change_to_the_same_owner_takes_them) {
+  need_root();
+  make_owned("f", kAlice, 06755);
+  WORKS(chown("f", static_cast<uid_t>(-1), static_cast<gid_t>(-1)));
+  EQUAL(0755, mode_of("f"));
+}
+
 CASE(killed_bits, change_of_owner_takes_them) {
   need_root();
   for (const mode_t mode : {04755, 02755, 06711}) {

@@ -94,6 +94,24 @@ CASE(unlinked, opens_again_through_proc) {
   EQUAL("TEXT", content(file));
 }
 
+CASE(unlinked, named_by_a_path_descriptor_only) {
+  make_file("f", "text");
+  const Fd named = open_file("f", O_PATH);
+  WORKS(unlink("f"));
+  EQUAL(4, status(named).st_size);
+  EQUAL(0, status(named).st_nlink);
+  EQUAL("text", content(proc_path(named)));
+}
+
+CASE(unlinked, replaced_while_named_by_a_path_descriptor_only) {
+  make_file("f", "text");
+  make_file("g", "other text");
+  const Fd named = open_file("f", O_PATH);
+  WORKS(rename("g", "f"));
+  EQUAL(4, status(named).st_size);
+  EQUAL("text", content(proc_path(named)));
+}
+
 CASE(unlinked, gets_no_new_name) {
   const Fd file = open_and_unlink("text");
   FAILS(ENOENT, linkat(AT_FDCWD, proc_path(file).c_str(), AT_FDCWD, "g", AT_SYMLINK_FOLLOW));

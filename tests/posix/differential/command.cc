@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 
 #include "tests/posix/differential/compare.h"
@@ -86,9 +87,12 @@ std::vector<Kind> left_out(const Directories& directories, const std::string& pa
   return kinds;
 }
 
+// Absolute, for the sides change their working directory. "" where there is none.
 std::string make_workplace(const std::string& directory) {
-  std::string path = directory + "/differential.XXXXXX";
-  if (mkdtemp(path.data()) == nullptr || chmod(path.c_str(), 0755) != 0) return "";
+  char* real = realpath(directory.c_str(), nullptr);
+  std::string path = (real != nullptr ? real : directory) + std::string("/differential.XXXXXX");
+  free(real);
+  if (mkdtemp(path.data()) == nullptr || chmod(path.c_str(), 0755) != 0) return {};
   return path;
 }
 

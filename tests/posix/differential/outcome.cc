@@ -29,14 +29,14 @@ std::string digest(const std::string& bytes) {
   return text;
 }
 
-std::string attribute_names(const std::string& list) {
+std::string attribute_names(const std::string& list, bool trusted) {
   std::vector<std::string> names;
   for (size_t at = 0; at < list.size();) {
     const std::string name = list.c_str() + at;
     at += name.size() + 1;
-    for (const char* wanted : {"user.", "trusted.", "system.posix_acl_"}) {
-      if (name.rfind(wanted, 0) == 0) names.push_back(name);
-    }
+    const bool wanted = name.rfind("user.", 0) == 0 || name.rfind("system.posix_acl_", 0) == 0 ||
+                        (trusted && name.rfind("trusted.", 0) == 0);
+    if (wanted) names.push_back(name);
   }
   std::sort(names.begin(), names.end());
   return to_text(names);

@@ -14,8 +14,8 @@ std::string outcome(ssize_t result);
 std::string outcome_with(ssize_t result, const char* bytes);
 // Length and a hash.
 std::string digest(const std::string& bytes);
-// Of a list as listxattr(2) makes it; only those that both sides have (user, trusted, ACLs),
-// sorted.
-std::string attribute_names(const std::string& list);
+// Of a list as listxattr(2) makes it; only those that both sides have (user, ACLs, and trusted ones
+// where asked for), sorted.
+std::string attribute_names(const std::string& list, bool trusted);
 
 }  // namespace dpfs::posix

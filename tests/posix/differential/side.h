@@ -20,6 +20,10 @@ class Side {
   Side& operator=(const Side&) = delete;
   ~Side();
 
+  // Whether attributes of root's own namespace are taken; use them only where both sides do.
+  bool takes_trusted_attributes() const;
+  void use_trusted_attributes(bool use) { trusted_ = use; }
+
   // The outcome: success or an errno, what was read, and how the files concerned look afterwards.
   // Equal for two sides whose file systems do the same.
   std::string apply(const Operation& operation);
@@ -37,7 +41,10 @@ class Side {
   std::string look(const Fd& file) const;
   std::string whole_tree(const std::string& path) const;
 
+  const char* attribute_of(const Operation& operation) const;
+
   std::string directory_;
+  bool trusted_ = false;
   Fd root_;
   std::array<Fd, kSlots> slots_;
 };

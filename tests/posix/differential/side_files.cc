@@ -24,6 +24,14 @@ bool is_regular(const Fd& file) {
   return file && fstat(file.get(), &found) == 0 && S_ISREG(found.st_mode);
 }
 
+// FUSE names no user for what changes a file in other ways than by writing, so setuid and setgid go
+// for root, too (docs/posix.md). They are taken away here, so that both sides go on alike.
+void drop_special_bits(const Fd& file) {
+  struct stat found = {};
+  if (!is_regular(file) || fstat(file.get(), &found) != 0) return;
+  if ((found.st_mode & 06000) != 0) fchmod(file.get(), found.st_mode & 01777);
+}
+
 }  // namespace
 
 std::string Side::open_into_slot(const Operation& operation) {
@@ -40,12 +48,16 @@ std::string Side::act_on_open_file(const Operation& operation) {
   if (!file) return "closed";
   const int fd = file.get();
   const auto allocate = [&](int mode) {
-    return outcome(fallocate(fd, mode, operation.offset, operation.size));
+    const std::string text = outcome(fallocate(fd, mode, operation.offset, operation.size));
+    drop_special_bits(file);
+    return text;
   };
   // Whole blocks: the sizes of blocks are the file system's own affair.
   const auto shift = [&](int mode) {
     constexpr int64_t kUnit = 65536;
-    return outcome(fallocate(fd, mode, operation.offset / kUnit * kUnit, kUnit));
+    const std::string text = outcome(fallocate(fd, mode, operation.offset / kUnit * kUnit, kUnit));
+    drop_special_bits(file);
+    return text;
   };
   switch (operation.kind) {
     case Kind::close:
@@ -113,6 +125,7 @@ std::string Side::copy_range(const Operation& operation) {
     if (count == 0) break;
     left -= count;
   }
+  drop_special_bits(to);
   return std::to_string(operation.size - left) + " copied " + look(to);
 }
 

@@ -99,9 +99,9 @@ void equal(const A& expected, const B& got, const Place& place) {
 #define POSIX_PLACE(text) (::dpfs::posix::Place{__FILE__, __LINE__, text})
 
 // NOLINTBEGIN(bugprone-macro-parentheses)
+// errno is left alone before, so that a result which was looked at already can be given as well.
 #define WORKS(...)                                                                     \
   ([&] {                                                                               \
-    errno = 0;                                                                         \
     const auto posix_result = (__VA_ARGS__);                                           \
     const int posix_error = errno;                                                     \
     return ::dpfs::posix::works(posix_result, posix_error, POSIX_PLACE(#__VA_ARGS__)); \

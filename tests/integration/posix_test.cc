@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+// The conformance suites of tests/posix on `dpfs mount`, both ways of talking to the kernel. What
+// is known to differ, and why: docs/posix.md.
+#include <gtest/gtest.h>
+
+#include <array>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "tests/integration/mounted.h"
+
+namespace dpfs::test {
+namespace {
+
+namespace fs = std::filesystem;
+
+// A suite that hangs is ended long before ctest's own limit, and says where it was.
+constexpr int kLimitS = 100;
+
+fs::path suite() {
+  const char* binary = std::getenv("DPFS_BINARY");
+  return fs::path(binary != nullptr ? binary : DPFS_BINARY).parent_path() / "tests/posix_suite";
+}
+
+fs::path known_differences() {
+  const char* sources = std::getenv("DPFS_SOURCE_DIR");
+  return fs::path(sources != nullptr ? sources : ".") / "tests/posix/known/fuse.txt";
+}
+
+class Posix : public testing::TestWithParam<Way> {
+ protected:
+  void SetUp() override {
+    if (!mounting_possible()) GTEST_SKIP() << "needs root and /dev/fuse";
+    if (!way_.missing().empty()) GTEST_SKIP() << way_.missing();
+    ASSERT_TRUE(fs::exists(suite())) << "not built: " << suite();
+    for (const std::string& name : {share_, plain_, mount_point_}) fs::create_directory(name);
+    mounted_.emplace(GetParam(), "local:" + share_, mount_point_,
+                     std::vector<std::string>{"-o", "dev,suid"});
+    ASSERT_TRUE(mounted_->wait_until_ready()) << mounted_->process().log();
+  }
+
+  // Its exit status; what it said is shown where that is not 0.
+  int run(const std::string& arguments) {
+    const std::string command = "timeout -k 5 " + std::to_string(kLimitS) + " " + suite().string() +
+                                " " + arguments + " 2>&1";
+    FILE* output = popen(command.c_str(), "r");
+    if (output == nullptr) return -1;
+    std::string text;
+    std::array<char, 4096> block;
+    while (const size_t count = fread(block.data(), 1, block.size(), output)) {
+      text.append(block.data(), count);
+    }
+    const int status = pclose(output);
+    if (status != 0) ADD_FAILURE() << command << "\n" << text << mounted_->process().log();
+    return status;
+  }
+
+  const OfferedWay way_{GetParam()};
+  TemporaryFolder folder_;
+  const std::string share_ = folder_ / "share";
+  const std::string plain_ = folder_ / "plain";
+  const std::string mount_point_ = folder_ / "mnt";
+  std::optional<MountedDaemon> mounted_;
+};
+
+TEST_P(Posix, CasesPassButForTheKnownDifferences) {
+  EXPECT_EQ(run("cases " + mount_point_ + " --also " + share_ + " --known " +
+                known_differences().string()),
+            0);
+}
+
+TEST_P(Posix, RandomSequencesDoTheSameAsOnThePlainDirectory) {
+  const std::string rounds = kSanitized ? "2" : "5";
+  EXPECT_EQ(
+      run("differential " + mount_point_ + " --beside " + plain_ + " --seed 1 --rounds " + rounds),
+      0);
+}
+
+TEST_P(Posix, BytesAreThoseThatWereWritten) {
+  const std::string operations = kSanitized ? "1500" : "4000";
+  EXPECT_EQ(run("fsx " + mount_point_ + " --also " + share_ + " --seed 1 --processes 2 --ops " +
+                operations),
+            0);
+}
+
+INSTANTIATE_TEST_SUITE_P(Ways, Posix, testing::Values(Way::read_write, Way::io_uring),
+                         [](const auto& way) { return name_of(way.param); });
+
+}  // namespace
+}  // namespace dpfs::test

@@ -4,11 +4,14 @@
 The guest's half is guest/NAME.sh. Each case has a folder of its own in the shared directory, which
 the guest finds as its working directory.
 """
+import atexit
 import hashlib
 import io
 import os
 import random
+import shutil
 import stat
+import subprocess
 import tarfile
 
 MIB = 1 << 20
@@ -148,6 +151,31 @@ class FioQueues(Case):
     name = "fio_queues"
 
 
+class Submounts(Case):
+    """A tmpfs inside the share, which only root can mount. (virtiofsd has to be told to announce it.)"""
+    name = "submounts"
+
+    def prepare(self, folder):
+        below = folder / "below"
+        below.mkdir()
+        command = ["mount", "-t", "tmpfs", "-o", "size=1m", "dpfs-test", below]
+        if os.geteuid() != 0 or subprocess.run(command, check=False).returncode != 0:
+            return
+        # Also when nobody comes to verify it.
+        atexit.register(self.clean_up, folder)
+        (below / "mounted").write_text("")
+
+    @staticmethod
+    def clean_up(folder):
+        subprocess.run(["umount", "-l", folder / "below"], check=False, stderr=subprocess.DEVNULL)
+        shutil.rmtree(folder.parent.parent, ignore_errors=True)
+
+    def verify(self, folder):
+        if (folder / "below" / "mounted").exists():
+            text = (folder / "below" / "written").read_text()
+            check(text == "guest\n", "the guest's file is not on the mounted file system")
+
+
 class Remount(Case):
     name = "remount"
 
@@ -207,6 +235,7 @@ class Parallel(Case):
         check(count == 400, f"{count} of 400 files are in the common folder")
 
 
-ALL_ONE_QUEUE = (Mount, CopyIn, CopyOut, Metadata, OpenFiles, Sparse, Fio, Remount)
+ALL_ONE_QUEUE = (Mount, CopyIn, CopyOut, Metadata, OpenFiles, Sparse, Fio, Submounts,
+                 Remount)
 ALL_SEVERAL_QUEUES = (Mount, FioQueues, Parallel, Tree)
 ALL_WITHOUT_IO_URING = (Mount, CopyOut, Metadata, OpenFiles, Parallel)

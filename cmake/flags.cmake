@@ -34,9 +34,6 @@ target_link_libraries(dpfs_flags INTERFACE dpfs_language)
 find_package(Threads REQUIRED)
 target_link_libraries(dpfs_flags INTERFACE Threads::Threads)
 
-if(DPFS_DEFER)
-  target_compile_definitions(dpfs_flags INTERFACE DPFS_DEFER=1)
-endif()
 if(DPFS_HARDENING)
   target_compile_options(dpfs_flags INTERFACE
     -fstack-protector-strong -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)

@@ -31,7 +31,8 @@ constexpr const char* kCapabilities = R"({
 void log_to_journal() {
   const int journal = sd_journal_stream_fd("virtiofsd", 6, 1);  // 6: where a line says nothing else
   if (journal < 0) {
-    throw std::invalid_argument("--syslog: there is no journal here; without it, stderr is used");
+    // Who asks for it would rather have the lines elsewhere than no share.
+    return log::warn("--syslog: there is no journal here; lines go to stderr");
   }
   dup2(journal, STDERR_FILENO);
   close(journal);

@@ -3,6 +3,7 @@
 #include "tests/integration/daemon.h"
 
 #include <fcntl.h>
+#include <grp.h>
 #include <linux/capability.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
@@ -25,7 +26,8 @@ namespace dpfs::test {
 
 std::string program_path() {
   const char* from_environment = std::getenv("DPFS_BINARY");
-  return from_environment != nullptr ? from_environment : DPFS_BINARY;
+  if (from_environment != nullptr) return from_environment;
+  return std::filesystem::canonical("/proc/self/exe").parent_path().parent_path() / "dpfs";
 }
 
 namespace {
@@ -64,6 +66,12 @@ void forbid(uint32_t call) {
   if (options.obeys_modes) {
     prctl(PR_CAPBSET_DROP, CAP_DAC_OVERRIDE, 0, 0, 0);
     prctl(PR_CAPBSET_DROP, CAP_DAC_READ_SEARCH, 0, 0, 0);
+  }
+  if (options.user >= 0) {
+    const auto id = static_cast<uid_t>(options.user);
+    if (setgroups(0, nullptr) != 0 || setresgid(id, id, id) != 0 || setresuid(id, id, id) != 0) {
+      _exit(126);
+    }
   }
   const std::string name = program_path();
   std::vector<char*> arguments{const_cast<char*>(name.c_str())};

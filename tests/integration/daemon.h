@@ -45,6 +45,7 @@ class Daemon {
     bool obeys_modes = false;            // also root may read only what the mode lets it
     std::vector<int> lacks;              // capabilities that it never has
     int forbidden_call = -1;             // a system call that is EPERM for it
+    int user = -1;                       // whose it is, and the group's of that number
   };
 
   explicit Daemon(Options options);

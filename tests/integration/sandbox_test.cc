@@ -258,6 +258,36 @@ TEST_F(Sandbox, UserNamespaceHasTheIdsThatAreGiven) {
   EXPECT_EQ(status.st_uid, kOutside);
 }
 
+TEST_F(Sandbox, UserWithoutRightsIsConfinedToo) {
+  constexpr int kNobody = 65534;
+  for (const std::string& path : {folder_.path(), folder_ / "share", folder_ / "share/file"}) {
+    ASSERT_EQ(chown(path.c_str(), kNobody, kNobody), 0);
+  }
+  Daemon daemon(Daemon::Options{.arguments = serve(), .user = kNobody});
+  ASSERT_TRUE(daemon.wait_until_ready()) << daemon.log();
+  if (daemon.has_logged("no namespaces of our own")) {
+    GTEST_SKIP() << "no user namespaces for users without rights here";
+  }
+  for (const char* name : {"user", "mnt", "pid", "net", "ipc", "uts"}) {
+    EXPECT_TRUE(has_own(daemon, name)) << name;
+  }
+  EXPECT_EQ(capabilities(daemon, "CapEff"), 0u);
+  EXPECT_EQ(capabilities(daemon, "CapPrm"), 0u);
+  EXPECT_EQ(status(daemon, "Seccomp"), "2");
+  expect_served();
+  // All that the tenant makes is the user's own.
+  {
+    Tenant tenant(socket(), small());
+    ASSERT_TRUE(tenant.mount.init());
+    ASSERT_TRUE(tenant.mount.mkdir({1, "new"}));
+  }
+  struct stat made{};
+  ASSERT_EQ(stat((folder_ / "share/new").c_str(), &made), 0);
+  EXPECT_EQ(made.st_uid, uid_t{kNobody});
+  EXPECT_EQ(daemon.end(), 0) << daemon.log();
+  EXPECT_FALSE(std::filesystem::exists(socket()));
+}
+
 TEST_F(Sandbox, WithoutTheRightToMountItIsAsWithChroot) {
   Daemon daemon(Daemon::Options{.arguments = serve(), .lacks = {CAP_SYS_ADMIN}});
   ASSERT_TRUE(daemon.wait_until_ready()) << daemon.log();

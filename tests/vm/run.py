@@ -24,6 +24,7 @@ import faults
 import harness
 import in_place
 import posix_suite
+import shares
 from harness import Bench
 from report import Report
 
@@ -64,6 +65,7 @@ GROUPS = {
     "several_queues": (several_queues, cases.ALL_SEVERAL_QUEUES),
     "without_io_uring": (without_io_uring, cases.ALL_WITHOUT_IO_URING),
     "two_devices": (devices.two_devices, devices.TWO_DEVICES),
+    "shares": (shares.shares, shares.SHARES),
     "in_place": (in_place.in_place, in_place.IN_PLACE),
     "posix": (posix_suite.posix, posix_suite.POSIX),
     "killed_vmm": (faults.killed_vmm, faults.KILLED_VMM),

@@ -22,7 +22,7 @@ Runs what CI runs. A step that fails does not stop the others. Logs are kept in 
   asan      AddressSanitizer and UndefinedBehaviorSanitizer; unit and integration tests
   tsan      ThreadSanitizer; unit and integration tests
   defer     no Op is ever ready at once, under AddressSanitizer; unit and integration tests
-  fuzz      each fuzz target for FUZZ_SECONDS (60)
+  fuzz      each fuzz target for FUZZ_SECONDS (30)
   vm        a stock Linux VM mounts what dpfs serves
 
   ./dev test
@@ -40,7 +40,7 @@ step_title() {
     asan) echo "address and undefined sanitizers, all tests" ;;
     tsan) echo "thread sanitizer, all tests" ;;
     defer) echo "no Op ready at once, all tests" ;;
-    fuzz) echo "fuzz targets, ${FUZZ_SECONDS:-60} s each" ;;
+    fuzz) echo "fuzz targets, ${FUZZ_SECONDS:-30} s each" ;;
     vm) echo "a stock Linux VM mounts what dpfs serves" ;;
   esac
 }
@@ -258,7 +258,7 @@ test_fuzz() {
   if [ "$fuzz_count" -eq 0 ]; then
     skip_step fuzz "there is no fuzz target yet"
   fi
-  seconds=${FUZZ_SECONDS:-60}
+  seconds=${FUZZ_SECONDS:-30}
   echo "$fuzz_count targets, $seconds s each" >build/log/fuzz.detail
   phase "run" fuzz_run all "$seconds"
 }

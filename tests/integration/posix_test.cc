@@ -21,10 +21,7 @@ namespace fs = std::filesystem;
 // A suite that hangs is ended long before ctest's own limit, and says where it was.
 constexpr int kLimitS = 100;
 
-fs::path suite() {
-  const char* binary = std::getenv("DPFS_BINARY");
-  return fs::path(binary != nullptr ? binary : DPFS_BINARY).parent_path() / "tests/posix_suite";
-}
+fs::path suite() { return fs::path(program_path()).parent_path() / "tests/posix_suite"; }
 
 fs::path known_differences() {
   const char* sources = std::getenv("DPFS_SOURCE_DIR");

@@ -218,6 +218,7 @@ void Reactor::wait(int timeout_ms) noexcept {
     auto* watch = static_cast<Watch*>(events[static_cast<size_t>(i)].data.ptr);
     if (watch != nullptr && std::ranges::find(gone_, watch) == gone_.end()) watch->ready();
   }
+  if (timeout_ms != 0) looked_ns_ = clock_ns();
 }
 
 // False when the lead was lost meanwhile.

@@ -66,6 +66,8 @@ void Connection::end_if_drained() noexcept {
 // ---- One request's way --------------------------------------------------------------------------
 
 bool Connection::poll() noexcept {
+  // Where polling does not pay, one read in vain is enough: the descriptor tells what comes next.
+  if (drained_ && polling.window_ns == 0) return false;
   size_t cost = 0;
   while (cost < kBatch && may_take() && take_one(cost)) {
   }
@@ -82,8 +84,10 @@ bool Connection::take_one(size_t& cost) noexcept {
     // The request was aborted between being announced and being read.
     if (why == Errno::noent || why == Errno::intr) return true;
     if (why != Errno::again) read_failed(why);
+    drained_ = why == Errno::again;
     return false;
   }
+  drained_ = false;
   cost += 1 + static_cast<size_t>(bytes) / kBatchBytes;
   slot->message_part = {slot->message.iov_base, static_cast<size_t>(bytes)};
   slot->in = IoView(std::span(&slot->message_part, 1));

@@ -63,7 +63,10 @@ class Connection final : private Poller, private Watch, private ReplySink, priva
   bool poll() noexcept override;
   bool arm() noexcept override;
   void disarm() noexcept override {}
-  void ready() noexcept override { reactor_.activate(*this); }
+  void ready() noexcept override {
+    drained_ = false;
+    reactor_.activate(*this);
+  }
   void done(dpfs::Request& request, uint32_t written) noexcept override;
 
   // QueuesHost
@@ -89,8 +92,9 @@ class Connection final : private Poller, private Watch, private ReplySink, priva
   uint32_t in_flight_ = 0;
   uint32_t serving_ = 0;  // requests that are inside the session's calls
   bool begun_ = false;
-  bool over_ = false;  // nothing is read any more
-  bool told_ = false;  // connection_ended() was called
+  bool drained_ = false;  // the last read found nothing
+  bool over_ = false;     // nothing is read any more
+  bool told_ = false;     // connection_ended() was called
 };
 
 }  // namespace dpfs::devfuse

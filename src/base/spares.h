@@ -2,6 +2,7 @@
 // Spares<T>: buffers for the length of one operation, used again by the next.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <new>
 #include <utility>
@@ -13,6 +14,8 @@ namespace dpfs {
 template <class T>
 class Spares {
  public:
+  // `max`: as many as there may be; who finds none left has to do without.
+  explicit Spares(size_t max = SIZE_MAX) noexcept : max_(max) {}
   class Lease {
    public:
     Lease(Lease&& other) noexcept : spares_(other.spares_), value_(std::move(other.value_)) {}
@@ -20,7 +23,7 @@ class Spares {
     ~Lease() {
       if (value_) spares_.free_.push_back(std::move(value_));
     }
-    // False when memory is out.
+    // False when memory is out, or none are left.
     explicit operator bool() const noexcept { return value_ != nullptr; }
     T& operator*() const noexcept { return *value_; }
 
@@ -38,6 +41,7 @@ class Spares {
       free_.pop_back();
       return lease;
     }
+    if (made_ >= max_) return Lease(*this, nullptr);
     try {
       free_.reserve(made_ + 1);                       // so that giving back never needs memory
       Lease lease(*this, std::unique_ptr<T>(new T));  // uninitialized: pages untouched cost nothing
@@ -51,6 +55,7 @@ class Spares {
  private:
   std::vector<std::unique_ptr<T>> free_;
   size_t made_ = 0;
+  const size_t max_;
 };
 
 }  // namespace dpfs

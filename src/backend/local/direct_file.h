@@ -40,6 +40,7 @@ struct DirectFile {
 // Memory that suits every file system, for one request.
 struct alignas(4096) AlignedBuffer {
   static constexpr size_t kBytes = 1u << 20;
+  static constexpr size_t kMax = 64;  // of one device; beyond them the page cache does as well
   char bytes[kBytes];
 };
 

@@ -46,7 +46,11 @@ Op<uint32_t> LocalFs::read_direct(OpenFileRef file, ReadArgs args) {
   std::optional<local::Spares<AlignedBuffer>::Lease> buffer;
   if (!file->direct.takes(parts)) {
     buffer.emplace(aligned_.take());
-    if (!*buffer) co_return Errno::nomem;
+    if (!*buffer) {
+      Op<uint32_t> cached = read_later(std::move(file), args, 0);
+      const Result<uint32_t> all = co_await cached;
+      co_return all;
+    }
     (*room)[0] = {(**buffer).bytes, args.into.size()};
     parts = std::span(*room).first(1);
   }
@@ -73,7 +77,7 @@ Op<fuse::WriteOut> LocalFs::write_direct(OpenFileRef file, WriteArgs args) {
   std::optional<local::Spares<AlignedBuffer>::Lease> buffer;
   if (!file->direct.takes(parts)) {
     buffer.emplace(aligned_.take());
-    if (!*buffer) co_return Errno::nomem;
+    if (!*buffer) co_return write_cached(*file, args, 0);
     IoView from = args.from;
     (*room)[0] = {(**buffer).bytes, from.copy_out((**buffer).bytes, from.size())};
     parts = std::span(*room).first(1);

@@ -145,7 +145,7 @@ class LocalFs final : public FileSystem {
   local::LockWaits lock_waits_;
   local::Spares<Iovecs> iovecs_;
   local::Spares<local::XattrBuffer> xattr_buffers_;
-  local::Spares<local::AlignedBuffer> aligned_;
+  local::Spares<local::AlignedBuffer> aligned_{local::AlignedBuffer::kMax};
   Negotiated negotiated_;
 };
 

@@ -1,16 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 // What Linux makes of the local back end's answers, where that is more than the answer says.
 #include <fcntl.h>
+#include <grp.h>
 #include <gtest/gtest.h>
+#include <sched.h>
+#include <signal.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <memory>
 #include <sstream>
 
@@ -48,6 +54,56 @@ struct KernelHandle {
     return Fd(::open_by_handle_at(mount, reinterpret_cast<file_handle*>(this), flags));
   }
   bool made;
+};
+
+// Runs `task` in a process of its own, which it may turn into another user's. Its exit status: 0.
+int in_child(const std::function<bool()>& task) {
+  const pid_t child = ::fork();
+  if (child == 0) ::_exit(task() ? 0 : 1);
+  int status = -1;
+  ::waitpid(child, &status, 0);
+  return status;
+}
+
+bool become(uid_t uid, gid_t gid, const std::vector<gid_t>& groups) {
+  ::umask(0);
+  return ::setgroups(groups.size(), groups.data()) == 0 && ::setgid(gid) == 0 && ::setuid(uid) == 0;
+}
+
+// A user namespace in which `outside` has the number `inside`; for mount_setattr(2).
+class MappedIds {
+ public:
+  MappedIds(int inside, int outside) {
+    int ready[2];
+    EXPECT_EQ(::pipe(ready), 0);
+    child_ = ::fork();
+    if (child_ == 0) {
+      ::unshare(CLONE_NEWUSER);
+      ::close(ready[1]);
+      ::pause();
+      ::_exit(0);
+    }
+    ::close(ready[1]);
+    char nothing;
+    EXPECT_EQ(::read(ready[0], &nothing, 1), 0);  // its end is closed
+    ::close(ready[0]);
+    const std::string process = "/proc/" + std::to_string(child_);
+    const std::string map = std::to_string(inside) + " " + std::to_string(outside) + " 1";
+    write_file(process + "/uid_map", map);
+    write_file(process + "/gid_map", map);
+    fd_.reset(::open((process + "/ns/user").c_str(), O_RDONLY | O_CLOEXEC));
+  }
+  MappedIds(const MappedIds&) = delete;
+  MappedIds& operator=(const MappedIds&) = delete;
+  ~MappedIds() {
+    ::kill(child_, SIGKILL);
+    ::waitpid(child_, nullptr, 0);
+  }
+  int fd() const { return fd_.get(); }
+
+ private:
+  pid_t child_ = -1;
+  Fd fd_;
 };
 
 class MountedLocal : public testing::Test {
@@ -110,6 +166,62 @@ TEST_F(MountedLocal, HandlesOutliveTheKernelsCaches) {
   drop_caches();
   EXPECT_FALSE(file.open(root.get(), O_RDONLY));
   EXPECT_EQ(last_errno(), Errno::stale);
+}
+
+// Which of many groups it is, Linux tells us (FUSE_CREATE_SUPP_GROUP).
+TEST_F(MountedLocal, SetGroupIdStaysForWhoIsInTheDirectorysGroup) {
+  mount();
+  const std::string team = mount_point_ + "/team";
+  fs::create_directory(team);
+  ASSERT_EQ(::chown(team.c_str(), 1000, 4242), 0);
+  ASSERT_EQ(::chmod(team.c_str(), 02777), 0);
+  ASSERT_EQ(::chmod(folder_.path().c_str(), 0755), 0);
+  const auto create_as = [&](const std::vector<gid_t>& groups, const std::string& name) {
+    EXPECT_EQ(in_child([&] {
+                return become(1234, 5678, groups) &&
+                       ::open((team + "/" + name).c_str(), O_CREAT | O_RDWR, 02755) >= 0;
+              }),
+              0);
+    struct stat stat{};
+    EXPECT_EQ(::stat((share_ + "/team/" + name).c_str(), &stat), 0);
+    EXPECT_EQ(stat.st_gid, 4242u);
+    return stat.st_mode & 07777;
+  };
+  EXPECT_EQ(create_as({7, 8}, "stranger"), 0755u);
+  const uint32_t mode = create_as({7, 4242, 8}, "member");
+  if (mode == 0755) GTEST_SKIP() << "before Linux 6.3";
+  EXPECT_EQ(mode, 02755u);
+}
+
+TEST_F(MountedLocal, MountWithMappedIdsHasThem) {
+  mount();
+  const std::string mapped = folder_ / "mapped";
+  fs::create_directory(mapped);
+  ASSERT_EQ(::chmod(folder_.path().c_str(), 0755), 0);
+  ASSERT_EQ(::chown(share_.c_str(), 1000, 1000), 0);
+  const MappedIds ids(1000, 2000);
+  const Fd tree(static_cast<int>(::syscall(SYS_open_tree, AT_FDCWD, mount_point_.c_str(), 1)));
+  ASSERT_TRUE(tree);
+  struct {
+    uint64_t set, clear, propagation, user_namespace;
+  } attributes{.set = 0x0010'0000, .clear = 0, .propagation = 0, .user_namespace = 0};
+  attributes.user_namespace = static_cast<uint64_t>(ids.fd());
+  if (::syscall(442 /* mount_setattr */, tree.get(), "", AT_EMPTY_PATH, &attributes,
+                sizeof attributes) != 0) {
+    GTEST_SKIP() << "before Linux 6.12: " << describe(last_errno());
+  }
+  ASSERT_EQ(::syscall(SYS_move_mount, tree.get(), "", AT_FDCWD, mapped.c_str(), 4), 0);
+  EXPECT_EQ(in_child([&] {
+              return become(2000, 2000, {}) && ::mkdir((mapped + "/d").c_str(), 0700) == 0;
+            }),
+            0);
+  struct stat stat{};
+  EXPECT_EQ(::stat((share_ + "/d").c_str(), &stat), 0);
+  EXPECT_EQ(stat.st_uid, 1000u);
+  EXPECT_EQ(stat.st_gid, 1000u);
+  EXPECT_EQ(::stat((mapped + "/d").c_str(), &stat), 0);
+  EXPECT_EQ(stat.st_uid, 2000u);
+  ::umount2(mapped.c_str(), MNT_DETACH);
 }
 
 TEST_F(MountedLocal, FileWithoutANameGetsOne) {

@@ -109,7 +109,7 @@ int run_fusermount(std::vector<std::string> arguments, int comm_fd) noexcept {
     } else {
       // The kernel's words come from us; fusermount3's would come twice.
       const int nothing = open("/dev/null", O_WRONLY);
-      dup2(nothing, STDERR_FILENO);
+      if (nothing >= 0) dup2(nothing, STDERR_FILENO);
     }
     std::vector<char*> argv{const_cast<char*>(kFusermount)};
     for (std::string& argument : arguments) argv.push_back(argument.data());

@@ -15,7 +15,7 @@
 #include "fuse/wire.h"
 #include "io/reactor.h"
 
-struct io_uring;
+struct io_uring;  // liburing's. NOLINT(readability-identifier-naming)
 
 namespace dpfs::devfuse {
 

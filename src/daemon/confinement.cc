@@ -82,6 +82,7 @@ Confinement::Confinement(ServeConfig& config, const Backends& backends) : config
           const std::string folder = canonical(url.path());
           device.share.url = url.text_with_path(folder);
           folders_.push_back(folder);
+          if (!device.share.readonly) writable_.push_back(folder);
           handles_ = handles_ || device.share.inode_file_handles != FileHandles::never;
         } catch (const std::runtime_error& error) {
           throw std::runtime_error(
@@ -147,7 +148,7 @@ void Confinement::enter_namespaces() {
   try {
     sandbox::enter_inner_namespaces(network_);
     namespaces_ += network_ ? " mount ipc uts" : " mount net ipc uts";
-    sandbox::enter_private_root(folders_);
+    sandbox::enter_private_root(folders_, writable_);
     files_ = folders_.empty() ? "none" : fmt::format("only {}", fmt::join(folders_, " "));
   } catch (const std::system_error& error) {
     if (!config_.mode.empty()) {

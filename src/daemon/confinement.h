@@ -43,6 +43,7 @@ class Confinement {
 
   const SandboxConfig config_;
   std::vector<std::string> folders_;
+  std::vector<std::string> writable_;  // those of them that are not only read
   bool network_ = false;
   bool handles_ = false;  // whether file handles are wanted
   Mode mode_ = Mode::namespaces;

@@ -68,13 +68,17 @@ void set_attributes(const Fd& tree, uint64_t attributes, unsigned flags, const s
           "mount_setattr " + name);
 }
 
-constexpr uint64_t kAttrConfined = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV;
+uint64_t attributes_for(const std::string& folder, const std::vector<std::string>& writable) {
+  const bool writes =
+      std::ranges::any_of(writable, [&](const std::string& path) { return lies_in(path, folder); });
+  return MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | (writes ? 0 : MOUNT_ATTR_RDONLY);
+}
 
-void confine(const Fd& tree, const std::string& name) {
+void confine(const Fd& tree, const std::string& name, uint64_t attributes) {
   try {
-    set_attributes(tree, kAttrConfined | kAttrNosymfollow, AT_RECURSIVE, name);
+    set_attributes(tree, attributes | kAttrNosymfollow, AT_RECURSIVE, name);
   } catch (const std::system_error&) {
-    set_attributes(tree, kAttrConfined, AT_RECURSIVE, name);
+    set_attributes(tree, attributes, AT_RECURSIVE, name);
   }
 }
 
@@ -105,7 +109,8 @@ std::string make_place(const Fd& root, const std::string& path) {
 
 }  // namespace
 
-void enter_private_root(const std::vector<std::string>& folders) {
+void enter_private_root(const std::vector<std::string>& folders,
+                        const std::vector<std::string>& writable) {
   // Mounts of the host arrive here; ours never arrive there.
   checked(syscall(SYS_mount, nullptr, "/", nullptr, kMsRec | kMsSlave, nullptr),
           "mount --make-rslave /");
@@ -113,13 +118,13 @@ void enter_private_root(const std::vector<std::string>& folders) {
   const bool everything = !outer.empty() && outer.front() == "/";
   Fd root = everything ? copy_of("/", AT_RECURSIVE) : empty_file_system();
   // With links: /proc/self is one.
-  if (everything) set_attributes(root, kAttrConfined, AT_RECURSIVE, "/");
+  if (everything) set_attributes(root, attributes_for("/", writable), AT_RECURSIVE, "/");
   // On top of the root, which our paths do not notice: they begin below it.
   attach(root, AT_FDCWD, "/", "the new root");
   if (!everything) {
     for (const std::string& folder : outer) {
       const Fd tree = copy_of(folder, AT_RECURSIVE);
-      confine(tree, folder);
+      confine(tree, folder, attributes_for(folder, writable));
       attach(tree, root.get(), make_place(root, folder).c_str(), folder);
     }
     // Nothing of the process but its descriptors: no memory, no environment, no other process.

@@ -57,9 +57,14 @@ class PrivateRoot : public testing::Test {
   }
   template <class F>
   int inside(const std::vector<std::string>& folders, F body) {
+    return inside(folders, folders, body);
+  }
+  template <class F>
+  int inside(const std::vector<std::string>& folders, const std::vector<std::string>& writable,
+             F body) {
     return in_child([&] {
       enter_inner_namespaces(false);
-      enter_private_root(folders);
+      enter_private_root(folders, writable);
       return body();
     });
   }
@@ -126,6 +131,22 @@ TEST_F(PrivateRoot, HoldsSeveralFoldersAlsoOneInAnother) {
             0);
 }
 
+TEST_F(PrivateRoot, FolderThatNobodyMayWriteInIsReadOnly) {
+  EXPECT_EQ(inside({folder_ + "/share", folder_ + "/other"}, {folder_ + "/other"},
+                   [&] {
+                     if (mkdir((folder_ + "/share/new").c_str(), 0700) == 0) return 1;
+                     if (errno != EROFS) return 2;
+                     return mkdir((folder_ + "/other/new").c_str(), 0700) == 0 ? 0 : 3;
+                   }),
+            0);
+}
+
+TEST_F(PrivateRoot, FolderInWhichAWritableOneLiesIsWritable) {
+  EXPECT_EQ(inside({folder_ + "/share", folder_ + "/share/below"}, {folder_ + "/share/below"},
+                   [&] { return mkdir((folder_ + "/share/below/new").c_str(), 0700); }),
+            0);
+}
+
 TEST_F(PrivateRoot, ShowsWhatTheHostMountsLater) {
   EXPECT_EQ(in_child([&] {
               // A host of our own, whose mounts are shared as systemd makes them.
@@ -137,7 +158,7 @@ TEST_F(PrivateRoot, ShowsWhatTheHostMountsLater) {
               const pid_t confined = fork();
               if (confined == 0) {
                 enter_inner_namespaces(false);
-                enter_private_root({folder_ + "/share"});
+                enter_private_root({folder_ + "/share"}, {});
                 char word = 0;
                 if (write(done[1], "!", 1) != 1 || read(go[0], &word, 1) != 1) _exit(4);
                 _exit(exists(folder_ + "/share/below/mounted") ? 0 : 5);
@@ -168,7 +189,7 @@ TEST_F(PrivateRoot, FolderThatIsNotThereIsAnErrorAndNothingHasChanged) {
   EXPECT_EQ(in_child([&] {
               enter_inner_namespaces(false);
               try {
-                enter_private_root({folder_ + "/none"});
+                enter_private_root({folder_ + "/none"}, {});
               } catch (const std::system_error&) {
                 return exists(folder_ + "/secret") ? 0 : 1;
               }
@@ -192,7 +213,7 @@ TEST(UserNamespace, LetsUsersWithoutRightsHaveARootOfTheirOwn) {
     }
     return in_child([&] {
       enter_inner_namespaces(false);
-      enter_private_root({folder});
+      enter_private_root({folder}, {});
       if (access("/etc/passwd", F_OK) == 0) return 3;
       if (getpid() != 1) return 4;
       return access(folder.c_str(), R_OK) == 0 ? 0 : 5;

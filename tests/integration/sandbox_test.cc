@@ -178,6 +178,20 @@ TEST_F(Sandbox, WithoutHandlesLandlockConfinesFilesToo) {
   expect_served();
 }
 
+TEST_F(Sandbox, ReadonlyShareIsAReadOnlyMount) {
+  for (const bool readonly : {false, true}) {
+    Daemon daemon(readonly ? serve({"--readonly"}) : serve());
+    ASSERT_TRUE(daemon.wait_until_ready()) << daemon.log();
+    expect_served();
+    std::ifstream file(proc(daemon, "mountinfo"));
+    std::string line;
+    while (std::getline(file, line) && line.find(" " + (folder_ / "share") + " ") == line.npos) {
+    }
+    EXPECT_EQ(line.find(" ro,nosuid,nodev") != line.npos, readonly) << line;
+    EXPECT_EQ(daemon.end(), 0);
+  }
+}
+
 TEST_F(Sandbox, SaysWhatIsInForce) {
   Daemon daemon(serve());
   ASSERT_TRUE(daemon.wait_until_ready()) << daemon.log();

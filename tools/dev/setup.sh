@@ -8,7 +8,8 @@ usage: ./dev setup [GROUP...]
 
 Installs the Debian packages that are missing, as root or with sudo, and says which. Groups: build
 (to compile) and check (linters, sanitizers, fuzzers); without one, both. They are listed in
-tools/dev/packages.txt. Other commands do this by themselves.
+tools/dev/packages.txt. Other commands do this by themselves, but for the group suites (what ./dev
+suites runs).
 
 What the VM needs (QEMU, a kernel) is never installed: tools/rig/fetch.py unpacks it into a cache.
 

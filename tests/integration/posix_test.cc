@@ -70,6 +70,14 @@ TEST_P(Posix, CasesPassButForTheKnownDifferences) {
             0);
 }
 
+TEST_P(Posix, LocksOfTwoMountsExcludeEachOther) {
+  const std::string second = folder_ / "second";
+  fs::create_directory(second);
+  MountedDaemon other(GetParam(), "local:" + share_, second);
+  ASSERT_TRUE(other.wait_until_ready()) << other.process().log();
+  EXPECT_EQ(run("cases " + mount_point_ + " --only shared_locks --also " + second), 0);
+}
+
 TEST_P(Posix, RandomSequencesDoTheSameAsOnThePlainDirectory) {
   const std::string rounds = kSanitized ? "2" : "5";
   EXPECT_EQ(

@@ -127,6 +127,7 @@ CASE(paths, existing_name_is_eexist) {
 }
 
 CASE(paths, no_search_permission_is_eacces) {
+  need_root();
   make_directory("closed", 0600);
   make_file("closed/name", "", 0666);
   make_directory("open", 0777);
@@ -141,6 +142,7 @@ CASE(paths, no_search_permission_is_eacces) {
 }
 
 CASE(paths, no_write_permission_of_the_directory_is_eacces) {
+  need_root();
   make_directory("d", 0755);
   make_file("d/name", "", 0666);
   make_directory("d/empty", 0777);

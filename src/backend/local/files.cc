@@ -85,7 +85,13 @@ Result<fuse::OpenOut> LocalFs::open_file(NodeId node, uint32_t flags,
   const Result<fuse::OpenOut> out = open_node(node, host, open_flags);
   if (out || out.error() != Errno::perm || (flags & O_APPEND) == 0) return out;
   // An inode that can only be appended to (chattr +a) asks who opens it for a promise.
-  return open_node(node, host | O_APPEND, open_flags);
+  const Result<fuse::OpenOut> appending = open_node(node, host | O_APPEND, open_flags);
+  if (!appending) return appending;
+  fuse::OpenOut made = *appending;
+  // Whole pages that a tenant writes back have their place, and would be appended here.
+  const bool writes_back = (negotiated_.flags & fuse::init_flag::kWritebackCache) != 0;
+  if (writes_back) made.open_flags |= fuse::open_flag::kDirectIo;
+  return made;
 }
 
 Op<fuse::OpenOut> LocalFs::open(Request&, const OpenArgs& args) {

@@ -110,6 +110,22 @@ TEST_F(InodeFlags, AppendOnlyFileIsOpenedForAppending) {
   EXPECT_TRUE(out) << describe(out.error());
 }
 
+TEST_F(InodeFlags, AppendOnlyFileIsNotWrittenBackByPages) {
+  if (::geteuid() != 0) GTEST_SKIP() << "needs root";
+  ASSERT_EQ(set(FS_IOC_SETFLAGS, flags() | FS_APPEND_FL), Errno::none);
+  const auto open_flags = [this](uint32_t how) {
+    const Result<fuse::OpenOut> out = call(&LocalFs::open, {.node = file_, .flags = how});
+    EXPECT_TRUE(out) << describe(out.error());
+    return out ? out->open_flags : 0;
+  };
+  EXPECT_EQ(open_flags(O_WRONLY | O_APPEND) & fuse::open_flag::kDirectIo, 0u);
+  begin_with(fuse::init_flag::kWritebackCache);
+  file_ = node("file");
+  handle_ = open(file_, O_RDONLY);
+  EXPECT_NE(open_flags(O_WRONLY | O_APPEND) & fuse::open_flag::kDirectIo, 0u);
+  EXPECT_EQ(open_flags(O_RDONLY) & fuse::open_flag::kDirectIo, 0u);
+}
+
 TEST_F(InodeFlags, WhoeverATenantWithMappedIdsHasCheckedMay) {
   if (::geteuid() != 0) GTEST_SKIP() << "needs root";
   begin_with(fuse::init_flag::kAllowIdmap);

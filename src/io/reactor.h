@@ -123,6 +123,10 @@ class Reactor final : private RelayedLoop {
   // Changes whenever another thread has become the one that runs the reactor.
   uint64_t lead_changes() const noexcept { return relay_.changes(); }
 
+  // From now on none of the reactor's threads ends before stop(): for what the kernel binds to the
+  // thread that has asked for it.
+  void keep_threads() noexcept { relay_.keep_threads(); }
+
   const char* engine_name() const noexcept { return engine_->name(); }
   const FramePool& frames() const noexcept { return frames_; }
 

@@ -93,6 +93,11 @@ void Relay::finish() noexcept {
   followers_signal_.notify_all();
 }
 
+void Relay::keep_threads() noexcept {
+  std::lock_guard lock(mutex_);
+  keeps_threads_ = true;
+}
+
 bool Relay::hand_over() noexcept {
   if (!someone_returns_.load(std::memory_order_acquire)) return false;
   std::lock_guard lock(mutex_);
@@ -159,7 +164,7 @@ void Relay::follow(Follower* self) noexcept {
       continue;
     }
     ++idle_followers_;
-    const bool may_end = self != nullptr && idle_followers_ > kIdleFollowersKept;
+    const bool may_end = self != nullptr && idle_followers_ > kIdleFollowersKept && !keeps_threads_;
     bool timed_out = false;
     if (may_end) {
       timed_out = followers_signal_.wait_for(lock, kIdleFollowerLife) == std::cv_status::timeout;
@@ -167,7 +172,7 @@ void Relay::follow(Follower* self) noexcept {
       followers_signal_.wait(lock);
     }
     --idle_followers_;
-    if (timed_out && watched_) break;
+    if (timed_out && watched_ && !keeps_threads_) break;
   }
   if (self != nullptr) self->finished = true;
 }

@@ -77,6 +77,9 @@ class Relay {
     come_back();
   }
 
+  // For the leader: from now on no thread ends before finish(), however long it has nothing to do.
+  void keep_threads() noexcept;
+
   // For the leader, at the end of a turn: gives the lead to a thread that has come back. True when
   // it did: the caller leads no more.
   bool hand_over() noexcept;
@@ -133,6 +136,7 @@ class Relay {
   std::list<Follower> followers_;
   uint32_t idle_followers_ = 0;
   bool watched_ = false;
+  bool keeps_threads_ = false;
   bool over_ = false;
 };
 

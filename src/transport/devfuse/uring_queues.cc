@@ -130,6 +130,8 @@ bool UringQueues::open() noexcept {
 
 bool UringQueues::start() noexcept {
   if (!reactor_.watch(ring_->ring_fd, *this)) return false;
+  // Requests that are put into an entry of a thread that has ended fail with ECANCELED.
+  reactor_.keep_threads();
   lead_ = reactor_.lead_changes();
   for (uint32_t queue = 0; queue < queues_.size(); ++queue) {
     for (uint32_t i = 0; i < first_entries_; ++i) add_entry(queue);
@@ -286,8 +288,7 @@ bool UringQueues::take_one(size_t& cost) noexcept {
   return true;
 }
 
-// It holds no request: the connection is over, or the thread that handed it in has ended (the
-// kernel takes back what is a thread's).
+// It holds no request: the connection is over, or the kernel refuses it.
 void UringQueues::came_back_empty(Entry& entry, int result) noexcept {
   --queues_[entry.queue].entries;
   idle_.push_back(&entry);

@@ -50,7 +50,8 @@ class MountHang : public testing::TestWithParam<Way> {
     const pid_t reader = fork();
     if (reader == 0) {
       char bytes[SlowFileSystem::kFileBytes];
-      const int fd = open(path.c_str(), O_RDONLY);
+      // Not through the page cache, where the next reader would wait for this one's page.
+      const int fd = open(path.c_str(), O_RDONLY | O_DIRECT);
       const ssize_t n = fd < 0 ? -1 : pread(fd, bytes, sizeof bytes, 0);
       _exit(n < 0 ? errno : n == sizeof bytes && bytes[0] == SlowFileSystem::kByte ? 0 : 255);
     }
@@ -132,6 +133,21 @@ TEST_P(MountHang, SigtermEndsItWithErrors) {
   EXPECT_EQ(mounted_->process().wait(), 1);
 }
 
+class MountHangByIoUring : public MountHang {};
+
+// Linux would hand requests to entries of threads that have ended, and fail them.
+TEST_P(MountHangByIoUring, ThreadsThatABurstNeededStayAndAllIsServed) {
+  std::vector<pid_t> readers;
+  for (int i = 0; i < 5; ++i) readers.push_back(start_slow_reader());
+  slow_->release();
+  for (const pid_t reader : readers) EXPECT_EQ(status_of(reader), 0);
+  const size_t threads = mounted_->process().threads();
+  EXPECT_FALSE(eventually([&] { return mounted_->process().threads() < threads; }));
+  for (int i = 0; i < 20; ++i) ASSERT_TRUE(fast_is_served());
+}
+
+INSTANTIATE_TEST_SUITE_P(OneWay, MountHangByIoUring, testing::Values(Way::io_uring),
+                         [](const auto& each) { return name_of(each.param); });
 INSTANTIATE_TEST_SUITE_P(BothWays, MountHang, testing::Values(Way::read_write, Way::io_uring),
                          [](const auto& each) { return name_of(each.param); });
 

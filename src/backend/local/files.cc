@@ -208,6 +208,20 @@ Op<fuse::WriteOut> LocalFs::write(Request&, const WriteArgs& args) {
   return write_cached(*file, args, 0);
 }
 
+namespace {
+
+// The plainest call that will do: one page from one piece of memory is what most writes are, and
+// the kernel has the least to look at then.
+ssize_t write_at(int fd, std::span<const iovec> parts, uint64_t offset, int flags) noexcept {
+  const auto at = static_cast<off_t>(offset);
+  if (flags == 0 && parts.size() == 1) {
+    return ::pwrite(fd, parts.front().iov_base, parts.front().iov_len, at);
+  }
+  return ::pwritev2(fd, parts.data(), static_cast<int>(parts.size()), at, flags);
+}
+
+}  // namespace
+
 // `bytes` of it are written already.
 Result<fuse::WriteOut> LocalFs::write_cached(OpenFile& file, const WriteArgs& args,
                                              uint32_t bytes) noexcept {
@@ -216,10 +230,8 @@ Result<fuse::WriteOut> LocalFs::write_cached(OpenFile& file, const WriteArgs& ar
   while (bytes < args.from.size()) {
     const std::span<iovec> parts = args.from.rest(bytes).to_iovecs(room);
     const Result<ssize_t> put = reactor_.blocking([&] {
-      return local::checked([&] {
-        return ::pwritev2(file.fd.get(), parts.data(), static_cast<int>(parts.size()),
-                          static_cast<off_t>(args.offset + bytes), flags);
-      });
+      return local::checked(
+          [&] { return write_at(file.fd.get(), parts, args.offset + bytes, flags); });
     });
     if (!put && bytes == 0) return put.error();
     if (!put || *put == 0) break;

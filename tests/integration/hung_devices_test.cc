@@ -47,7 +47,9 @@ class HungDevices : public testing::Test {
     slow_->release();
     hung_.clear();
     healthy_.reset();
-    if (daemon_ && daemon_->running()) EXPECT_EQ(daemon_->end(), 0) << daemon_->log();
+    if (daemon_ && daemon_->running()) {
+      EXPECT_EQ(daemon_->end(), 0) << daemon_->log();
+    }
     daemon_.reset();
     slow_.reset();
   }

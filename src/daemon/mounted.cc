@@ -33,7 +33,7 @@ Mounted::Mounted(const MountConfig& config, const Backends& backends)
   Reactor::Options options;
   options.poll_ns_max = uint64_t{config.poll_us} * 1000;
   options.io_uring = config.io_uring;
-  options.threads_max = devfuse::Connection::kServingMax + kThreadsSpare;
+  options.threads_max = devfuse::Slots::kCount + kThreadsSpare;  // all of them may block
   reactor_ = std::make_unique<Reactor>(options);
   fs_ = make_share(*reactor_, config_.share, backends);
   device_ = devfuse::mount_at(config_.directory, config_.options);

@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "daemon/reactor_call.h"
 #include "daemon/share.h"
+#include "transport/vhost_user/slots.h"
 
 namespace dpfs {
 namespace {
@@ -34,8 +35,10 @@ std::vector<int> usable_processors() {
 }
 
 // Threads of a reactor: what each device may need when its file system hangs, and some that are
-// never among them.
-constexpr uint32_t kThreadsPerDevice = vhost_user::Vring::kServingMax + 8;
+// never among them. A ring lets few of its requests block at once (Vring::kServingMax), but it does
+// not see those that a layer has held back and lets go on later: these are as many as may be in
+// flight.
+constexpr uint32_t kThreadsPerDevice = vhost_user::Slots::kCount + 8;
 constexpr uint32_t kThreadsSpare = 8;
 constexpr uint32_t kThreadsMax = 4096;
 

@@ -97,7 +97,6 @@ struct WriteArgs {
 struct ReleaseArgs {
   NodeId node;
   Handle handle;
-  uint64_t lock_owner;
   bool drops_flock;  // the last use of the open file is over, and flock(2)'s lock with it
 };
 struct FsyncArgs {

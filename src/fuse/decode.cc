@@ -5,10 +5,10 @@
 #include <fcntl.h>
 
 #include <algorithm>
-#include <cstring>
 #include <limits>
 
 #include "fuse/extensions.h"
+#include "fuse/take_text.h"
 
 namespace dpfs {
 namespace {
@@ -26,22 +26,8 @@ static_assert(kSecondText + kTargetMax + 1 <= Request::kNamesMax);
 
 NodeId node_of(const Request& request) noexcept { return NodeId{request.header.nodeid}; }
 
-// Takes a text and its NUL off the message, to request.names + at. Its size, or EINVAL where it is
-// empty or not terminated, or ENAMETOOLONG.
-Result<uint16_t> take_text(Request& request, size_t at, size_t size_max) noexcept {
-  char* text = request.names + at;
-  IoView peek = request.in;
-  const size_t copied = peek.copy_out(text, size_max + 1);
-  const void* end = std::memchr(text, '\0', copied);
-  if (end == nullptr) return copied > size_max ? Errno::nametoolong : Errno::inval;
-  const auto size = static_cast<uint16_t>(static_cast<const char*>(end) - text);
-  if (size == 0) return Errno::inval;
-  request.in.skip(size + size_t{1});
-  return size;
-}
-
 Result<Name> take_xattr_name(Request& request) noexcept {
-  const Result<uint16_t> size = take_text(request, 0, kNameMax);
+  const Result<uint16_t> size = take_text(request.in, request.names, kNameMax);
   if (!size) return size.error() == Errno::nametoolong ? Errno::range : size.error();
   return Name(request.names, *size);
 }
@@ -50,7 +36,7 @@ bool is_dots(const Name& name) noexcept { return name.view() == "." || name.view
 
 // A name of a directory entry, or "." or "..".
 Result<Name> take_component(Request& request, size_t at) noexcept {
-  const Result<uint16_t> size = take_text(request, at, kNameMax);
+  const Result<uint16_t> size = take_text(request.in, request.names + at, kNameMax);
   if (!size) return size.error();
   const Name name(request.names + at, *size);
   if (name.view().find('/') != std::string_view::npos) return Errno::inval;
@@ -142,7 +128,7 @@ DPFS_DECODE(ReadlinkArgs) {
 
 DPFS_DECODE(SymlinkArgs) {
   DPFS_TAKE(Name, name, take_name(request));
-  DPFS_TAKE(uint16_t, target_size, take_text(request, kSecondText, kTargetMax));
+  DPFS_TAKE(uint16_t, target_size, take_text(request.in, request.names + kSecondText, kTargetMax));
   if (!request.in.empty()) return Errno::inval;
   DPFS_TAKE(Unit, extended, decode_extensions(request, limits.flags));
   return SymlinkArgs{node_of(request), *name, request.names + kSecondText, *target_size};
@@ -210,7 +196,7 @@ DPFS_DECODE(WriteArgs) {
 
 DPFS_DECODE(ReleaseArgs) {
   DPFS_LOAD(ReleaseIn, in);
-  return ReleaseArgs{node_of(request), Handle{in->fh}, in->lock_owner,
+  return ReleaseArgs{node_of(request), Handle{in->fh},
                      (in->release_flags & release_flag::kFlockUnlock) != 0};
 }
 
@@ -296,7 +282,7 @@ DPFS_DECODE(CreateArgs) {
 // The name that comes with it is nobody's.
 DPFS_DECODE(TmpfileArgs) {
   DPFS_LOAD(CreateIn, in);
-  DPFS_TAKE(uint16_t, name_size, take_text(request, 0, kNameMax));
+  DPFS_TAKE(uint16_t, name_size, take_text(request.in, request.names, kNameMax));
   if (!request.in.empty()) return Errno::inval;
   DPFS_TAKE(Unit, extended, decode_extensions(request, limits.flags));
   return TmpfileArgs{node_of(request), in->flags, in->mode, in->umask, in->open_flags};

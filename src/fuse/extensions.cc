@@ -3,7 +3,7 @@
 // multiple of 8 bytes long.
 #include "fuse/extensions.h"
 
-#include <cstring>
+#include "fuse/take_text.h"
 
 namespace dpfs {
 namespace {
@@ -23,14 +23,10 @@ Result<Unit> take_context(Request& request, IoView body, uint32_t count) noexcep
   const Result<Secctx> head = body.load<Secctx>();
   if (!head) return head.error();
   char* text = request.names + kContextName;
-  IoView peek = body;
-  const size_t copied = peek.copy_out(text, kContextNameMax + 1);
-  const void* end = std::memchr(text, '\0', copied);
-  if (end == nullptr || end == text) return Errno::inval;
-  const auto size = static_cast<uint16_t>(static_cast<const char*>(end) - text);
-  body.skip(size + size_t{1});
+  const Result<uint16_t> size = take_text(body, text, kContextNameMax);
+  if (!size) return Errno::inval;
   if (head->size > kContextBytesMax || head->size > body.size()) return Errno::inval;
-  request.creation.context_name = Name(text, size);
+  request.creation.context_name = Name(text, *size);
   request.creation.context = body.first(head->size);
   return Unit{};
 }

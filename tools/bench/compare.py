@@ -11,7 +11,6 @@ Ends with status 1 where a run failed, with --check also where a target is misse
 """
 import argparse
 import datetime
-import json
 import os
 import pathlib
 import re
@@ -20,6 +19,7 @@ import sys
 import tempfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+import common  # noqa: E402
 import machine  # noqa: E402
 import measure  # noqa: E402
 import plan  # noqa: E402
@@ -27,29 +27,13 @@ import report  # noqa: E402
 
 import fetch  # noqa: E402  the rig's; measure has put it on the path
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
-
-# In cores. More than this, and the figures are about the other work too.
-NOISE_MAX = 0.1
-
-
-def say(text):
-    print(f"bench: {text}", flush=True)
-
 
 def arguments():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--dpfs", type=pathlib.Path, default=ROOT / "build/release/dpfs",
-                        help="the program (default: %(default)s)")
+    common.add_options(parser, "bench")
     parser.add_argument("--serve", metavar="OPTIONS", default="",
                         help="more options for `dpfs serve`, in one string")
-    parser.add_argument("--output", type=pathlib.Path, default=ROOT / "build/bench",
-                        help="where the results go (default: %(default)s)")
-    parser.add_argument("--folder", type=pathlib.Path,
-                        help="where to put the directory that is served: choose the file system to "
-                             "measure on (default: below --output)")
-    parser.add_argument("--rounds", type=int, default=5, help="runs of each peer (default: 5)")
     parser.add_argument("--seconds", type=float, default=2, help="of each job (default: 2)")
     parser.add_argument("--file-size", type=int, default=256 * plan.MIB, metavar="BYTES",
                         help="of the data file (default: 256 MiB)")
@@ -84,7 +68,7 @@ def find_peers(args):
         try:
             peers.append(measure.virtiofsd_peer(plan.THEIRS, fetch.ensure()))
         except (fetch.FetchError, fetch.KitError) as error:
-            say(f"SKIPPED virtiofsd, it cannot be had: {error}")
+            common.say(f"SKIPPED virtiofsd, it cannot be had: {error}")
     if not args.no_dpfs:
         extra = args.serve.split()
         peers.append(measure.dpfs_peer(plan.OURS, args.dpfs, extra))
@@ -107,13 +91,13 @@ def run_all(args, bench, peers, null):
                 try:
                     found = bench.run(peer, group)
                 except measure.MeasureError as error:
-                    say(f"FAILED {error}")
+                    common.say(f"FAILED {error}")
                     failed = True
                     continue
                 results.setdefault(peer.name, {}).setdefault(group.name, []).append(found)
                 shown = ", ".join(f"{job['job']} {job['operations_per_second']:,.0f}/s"
                                   for job in found["jobs"] if job["operations"])
-                say(f"{round_number + 1}/{args.rounds} {group.name}: {peer.name} {shown}")
+                common.say(f"{round_number + 1}/{args.rounds} {group.name}: {peer.name} {shown}")
     return results, failed
 
 
@@ -150,16 +134,10 @@ def main():
 
     noise = statistics.median(bench.others) if bench.others else 0
     facts["other work on the machine"] = f"{max(noise, 0) * 100:.0f} % of a core"
-    (args.output / "comparison.json").write_text(
-        json.dumps({"about": facts, "results": results}, indent=2) + "\n")
     table = report.markdown(results, facts)
-    (args.output / "comparison.md").write_text(table)
-    print("\n" + table)
-    pictures = report.plots(results, args.output)
-    say(f"written: {args.output}/comparison.md, comparison.json"
-        + "".join(f", {path.name}" for path in pictures))
-    if noise > NOISE_MAX:
-        say("WARNING: the machine was busy with other work; measure again when it rests")
+    common.write(args.output, "comparison", facts, results, table,
+                 report.plots(results, args.output))
+    common.warn_of(noise)
     missed = [row.figure.title for row in report.rows(results) if row.met is False]
     if failed or (args.check and missed):
         sys.exit("bench: " + ("some runs failed" if failed else "missed: " + "; ".join(missed)))

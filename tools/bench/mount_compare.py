@@ -26,6 +26,7 @@ import tempfile
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+import common  # noqa: E402
 import libfuse  # noqa: E402
 import machine  # noqa: E402
 import measure  # noqa: E402
@@ -35,30 +36,18 @@ import mounts  # noqa: E402
 
 from child import exit_on_signals  # noqa: E402  the rig's; mounts has put it on the path
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 JOB_TIMEOUT_S = 300
-NOISE_MAX = 0.1  # in cores
-
-
-def say(text):
-    print(f"bench: {text}", flush=True)
 
 
 def arguments():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--dpfs", type=pathlib.Path, default=ROOT / "build/release/dpfs",
-                        help="the program (default: %(default)s)")
-    parser.add_argument("--load", type=pathlib.Path, default=ROOT / "build/release/bench/mount_load",
+    common.add_options(parser, "bench/mount")
+    parser.add_argument("--load", type=pathlib.Path,
+                        default=common.ROOT / "build/release/bench/mount_load",
                         help="the program that makes the load (default: %(default)s)")
     parser.add_argument("--options", metavar="OPTIONS", default="",
                         help="more options for `dpfs mount`, in one string")
-    parser.add_argument("--output", type=pathlib.Path, default=ROOT / "build/bench/mount",
-                        help="where the results go (default: %(default)s)")
-    parser.add_argument("--folder", type=pathlib.Path,
-                        help="where to put the directory: choose the file system to measure on "
-                             "(default: below --output)")
-    parser.add_argument("--rounds", type=int, default=5, help="runs of each peer (default: 5)")
     parser.add_argument("--no-libfuse", action="store_true", help="measure without libfuse")
     parser.add_argument("--check", action="store_true",
                         help="status 1 where dpfs is slower than libfuse")
@@ -103,19 +92,19 @@ def find_peers(args, has_uring):
     peers = [bare_peer()]
     if not args.no_libfuse:
         try:
-            peers.append(libfuse_peer(*libfuse.ensure(args.output / "libfuse", say)))
+            peers.append(libfuse_peer(*libfuse.ensure(args.output / "libfuse", common.say)))
         except libfuse.LibfuseError as error:
-            say(f"SKIPPED libfuse, it cannot be had: {error}")
+            common.say(f"SKIPPED libfuse, it cannot be had: {error}")
     extra = args.options.split()
     usage = subprocess.run([args.dpfs, "mount", "--help"], capture_output=True, text=True).stdout
     if "--fuse-io-uring" not in usage:
-        say("SKIPPED FUSE over io_uring: this dpfs has no --fuse-io-uring")
+        common.say("SKIPPED FUSE over io_uring: this dpfs has no --fuse-io-uring")
         return [*peers, dpfs_peer(plan.OURS, args.dpfs, extra)]
     peers.append(dpfs_peer(plan.OURS, args.dpfs, [*extra, "--fuse-io-uring=off"]))
     if has_uring:
         peers.append(dpfs_peer(plan.OURS_URING, args.dpfs, [*extra, "--fuse-io-uring=auto"]))
     else:
-        say(f"SKIPPED FUSE over io_uring: {mounts.ENABLE_URING} cannot be set")
+        common.say(f"SKIPPED FUSE over io_uring: {mounts.ENABLE_URING} cannot be set")
     return peers
 
 
@@ -199,14 +188,14 @@ def run_all(args, bench, peers):
             try:
                 found = bench.run(peer)
             except (mounts.MountError, OSError, subprocess.SubprocessError) as error:
-                say(f"FAILED {peer.name}: {error}")
+                common.say(f"FAILED {peer.name}: {error}")
                 failed = True
                 shutil.rmtree(bench.folder / "untarred", ignore_errors=True)
                 shutil.rmtree(bench.folder / "made", ignore_errors=True)
                 continue
             results.setdefault(peer.name, []).append(found)
             shown = ", ".join(f"{name} {job['rate']:,.0f}/s" for name, job in found.items())
-            say(f"{round_number + 1}/{args.rounds} {peer.name}: {shown}")
+            common.say(f"{round_number + 1}/{args.rounds} {peer.name}: {shown}")
     return results, failed
 
 
@@ -247,20 +236,14 @@ def main():
         results, failed = run_all(args, bench, peers)
         facts, noise = about(args, peers, bench)
 
-    (args.output / "mount.json").write_text(
-        json.dumps({"about": facts, "results": results}, indent=2) + "\n")
     table = mount_report.markdown(results, facts)
-    (args.output / "mount.md").write_text(table)
-    print("\n" + table)
-    pictures = mount_report.plots(results, args.output)
-    say(f"written: {args.output}/mount.md, mount.json"
-        + "".join(f", {path.name}" for path in pictures))
-    if noise > NOISE_MAX:
-        say("WARNING: the machine was busy with other work; measure again when it rests")
+    common.write(args.output, "mount", facts, results, table,
+                 mount_report.plots(results, args.output))
+    common.warn_of(noise)
     missed = [text for row in mount_report.rows(results, mount_report.RATE)
               for text in row.missed()]
     for text in missed:
-        say(f"slower than libfuse: {text}")
+        common.say(f"slower than libfuse: {text}")
     if failed or (args.check and missed):
         sys.exit("bench: " + ("some runs failed" if failed else "slower than libfuse"))
 

@@ -18,8 +18,7 @@ int LocalFs::host_flags(uint32_t flags) const noexcept {
   constexpr int kKept = O_ACCMODE | O_TRUNC | O_DSYNC | O_SYNC | O_NOATIME;
   int host = static_cast<int>(flags) & kKept;
   // The tenant's cache reads the rest of pages it writes.
-  const bool writes_back = (negotiated_.flags & fuse::init_flag::kWritebackCache) != 0;
-  if (writes_back && (host & O_ACCMODE) == O_WRONLY) host = (host & ~O_ACCMODE) | O_RDWR;
+  if (writes_back() && (host & O_ACCMODE) == O_WRONLY) host = (host & ~O_ACCMODE) | O_RDWR;
   return host;
 }
 
@@ -29,8 +28,7 @@ int LocalFs::host_flags(uint32_t flags) const noexcept {
 int LocalFs::write_flags_for(const WriteArgs& args) const noexcept {
   if ((args.write_flags & fuse::write_flag::kCache) != 0) return 0;
   int flags = 0;
-  const bool writes_back = (negotiated_.flags & fuse::init_flag::kWritebackCache) != 0;
-  if ((args.flags & O_APPEND) != 0 && !writes_back) flags |= RWF_APPEND;
+  if ((args.flags & O_APPEND) != 0 && !writes_back()) flags |= RWF_APPEND;
   if ((args.flags & O_SYNC) == O_SYNC) {
     flags |= RWF_SYNC;
   } else if ((args.flags & O_DSYNC) != 0) {
@@ -89,8 +87,7 @@ Result<fuse::OpenOut> LocalFs::open_file(NodeId node, uint32_t flags,
   if (!appending) return appending;
   fuse::OpenOut made = *appending;
   // Whole pages that a tenant writes back have their place, and would be appended here.
-  const bool writes_back = (negotiated_.flags & fuse::init_flag::kWritebackCache) != 0;
-  if (writes_back) made.open_flags |= fuse::open_flag::kDirectIo;
+  if (writes_back()) made.open_flags |= fuse::open_flag::kDirectIo;
   return made;
 }
 

@@ -98,6 +98,10 @@ class LocalFs final : public FileSystem {
 
   Op<fuse::EntryOut> look_up_dots(const LookupArgs& args) noexcept;
 
+  // The tenant's kernel keeps what is written, and writes it later by pages.
+  bool writes_back() const noexcept {
+    return (negotiated_.flags & fuse::init_flag::kWritebackCache) != 0;
+  }
   bool drops_suid_for(const Request& who) const noexcept;
   Result<fuse::OpenOut> open_node(NodeId node, int flags, uint32_t open_flags) noexcept;
   Result<fuse::OpenOut> open_file(NodeId node, uint32_t flags, uint32_t open_flags) noexcept;

@@ -209,8 +209,7 @@ TEST_P(LocksTest, TwoOpenFilesCannotBothHoldAFlock) {
 TEST_P(LocksTest, ReleaseEndsAFlock) {
   const Handle other = open(file_);
   EXPECT_EQ(set(whole(other, F_WRLCK)), Errno::none);
-  EXPECT_TRUE(call(&LocalFs::release,
-                   {.node = file_, .handle = other, .lock_owner = 1, .drops_flock = true}));
+  EXPECT_TRUE(call(&LocalFs::release, {.node = file_, .handle = other, .drops_flock = true}));
   EXPECT_EQ(set(whole(handle_, F_WRLCK)), Errno::none);
 }
 

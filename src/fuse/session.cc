@@ -241,7 +241,9 @@ void Session::end() noexcept {
 // ---- The session's own messages -----------------------------------------------------------------
 
 void Session::init(Request& request, Reply reply) noexcept {
-  if (state_ == State::ending || (state_ == State::begun && !may_begin_again_)) {
+  // A tenant that was only paused goes on with requests; an INIT among those is a mistake.
+  const bool reboots = may_begin_again_ && in_flight_ == 0;
+  if (state_ == State::ending || (state_ == State::begun && !reboots)) {
     return refuse(request, std::move(reply), Errno::inval);
   }
   fuse::InitIn in{};
@@ -256,7 +258,6 @@ void Session::init(Request& request, Reply reply) noexcept {
     return reply.value(fuse::InitOut{.major = fuse::kMajorVersion, .minor = fuse::kMinorVersion});
   }
   if (state_ == State::begun) {  // a reboot without DESTROY
-    DPFS_ASSERT(in_flight_ == 0);
     state_ = State::ending;  // other requests may come before end() returns
     fs_.end();
     state_ = State::fresh;

@@ -357,6 +357,19 @@ TEST_F(BegunSession, NothingReachesAFileSystemThatIsEnding) {
   EXPECT_EQ(getattr(), Errno::none);
 }
 
+// A tenant that went on after a pause, and whose driver is hostile.
+TEST_F(BegunSession, InitIsRefusedWhileARequestIsUnderWayAlsoAfterTheQueuesStopped) {
+  session_.queues_stopped();
+  fs_.hold(true);
+  FakeMessage slow(Opcode::getattr, bytes_of(fuse::GetattrIn{}), 1);
+  serve(slow);
+  EXPECT_EQ(init(linux_init()), Errno::inval);
+  EXPECT_EQ(fs_.ended, 0u);
+  EXPECT_TRUE(fs_.release());
+  EXPECT_EQ(slow.error(), Errno::none);
+  EXPECT_EQ(init(linux_init()), Errno::none);
+}
+
 TEST_F(BegunSession, DestroyWaitsForABatchOfForgets) {
   FakeMessage destroy(Opcode::destroy);
   fs_.while_forgetting = [&] {

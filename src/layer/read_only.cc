@@ -41,6 +41,8 @@ Op<Unit> ReadOnlyLayer::admit(Request&, const Operation& operation) {
 Op<fuse::OpenOut> ReadOnlyLayer::open(Request& request, const OpenArgs& args) {
   constexpr uint32_t kTruncates = O_TRUNC;
   if ((args.flags & O_ACCMODE) != O_RDONLY || (args.flags & kTruncates) != 0) return Errno::rofs;
+  // Linux asks for it only with O_TRUNC; nobody else shall change a mode with it.
+  if ((args.open_flags & fuse::open_in_flag::kKillSuidgid) != 0) return Errno::rofs;
   return Layer::open(request, args);
 }
 

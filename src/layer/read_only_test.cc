@@ -14,9 +14,9 @@ namespace {
 
 class ReadOnlyTest : public testing::Test {
  protected:
-  Errno open_with(uint32_t flags) {
-    const Op<fuse::OpenOut> op =
-        layer.open(request, {.node = FakeFileSystem::kFile, .flags = flags, .open_flags = 0});
+  Errno open_with(uint32_t flags, uint32_t open_flags = 0) {
+    const Op<fuse::OpenOut> op = layer.open(
+        request, {.node = FakeFileSystem::kFile, .flags = flags, .open_flags = open_flags});
     return op.take().error();
   }
   Errno access_with(uint32_t mask) {
@@ -59,6 +59,11 @@ TEST_F(ReadOnlyTest, OpeningForWritingIsRefused) {
                                O_RDWR | O_TRUNC | O_DIRECT}) {
     EXPECT_EQ(open_with(flags), Errno::rofs) << flags;
   }
+  EXPECT_EQ(below.calls, 0u);
+}
+
+TEST_F(ReadOnlyTest, OpeningThatWouldTakeSetIdBitsAwayIsRefused) {
+  EXPECT_EQ(open_with(O_RDONLY, fuse::open_in_flag::kKillSuidgid), Errno::rofs);
   EXPECT_EQ(below.calls, 0u);
 }
 

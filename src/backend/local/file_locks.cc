@@ -90,7 +90,9 @@ uint32_t FileLocks::pid_of(const LockArgs& args, uint64_t start, uint64_t end) n
 
 // Locks for reading need a descriptor that may read, those for writing one that may write.
 Result<int> FileLocks::open(NodeId node, uint32_t type) noexcept {
-  const Result<int> both = nodes_.open(node, O_RDWR);
+  Result<int> both = nodes_.open(node, O_RDWR);
+  // An inode that can only be appended to asks for a promise.
+  if (both.error() == Errno::perm) both = nodes_.open(node, O_RDWR | O_APPEND);
   if (both || both.error() == Errno::stale || both.error() == Errno::mfile) return both;
   return nodes_.open(node, type == F_WRLCK ? O_WRONLY : O_RDONLY);
 }

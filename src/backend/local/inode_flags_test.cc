@@ -110,6 +110,23 @@ TEST_F(InodeFlags, AppendOnlyFileIsOpenedForAppending) {
   EXPECT_TRUE(out) << describe(out.error());
 }
 
+TEST_F(InodeFlags, AppendOnlyFileIsLockedForWriting) {
+  if (::geteuid() != 0) GTEST_SKIP() << "needs root";
+  ASSERT_EQ(set(FS_IOC_SETFLAGS, flags() | FS_APPEND_FL), Errno::none);
+  const Handle handle = open(file_, O_WRONLY | O_APPEND);
+  for (const uint32_t type : {F_RDLCK, F_WRLCK}) {
+    const Result<Unit> locked = call(&LocalFs::setlk, {.node = file_,
+                                                       .handle = handle,
+                                                       .owner = 1,
+                                                       .start = 0,
+                                                       .end = INT64_MAX,
+                                                       .type = type,
+                                                       .pid = 1,
+                                                       .flock = false});
+    EXPECT_TRUE(locked) << describe(locked.error());
+  }
+}
+
 TEST_F(InodeFlags, AppendOnlyFileIsNotWrittenBackByPages) {
   if (::geteuid() != 0) GTEST_SKIP() << "needs root";
   ASSERT_EQ(set(FS_IOC_SETFLAGS, flags() | FS_APPEND_FL), Errno::none);

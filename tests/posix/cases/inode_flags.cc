@@ -85,6 +85,7 @@ CASE(inode_flags, append_only_files_grow) {
   const Fd appender = open_file("f", O_WRONLY | O_APPEND);
   WORKS(write(appender.get(), "more", 4));
   EQUAL("textmore", content("f"));
+  WORKS(lockf(appender.get(), F_TLOCK, 0));
 }
 
 CASE(inode_flags, immutable_is_roots_to_set) {

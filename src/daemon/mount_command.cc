@@ -4,6 +4,7 @@
 
 #include <fmt/core.h>
 #include <poll.h>
+#include <sys/mount.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <systemd/sd-daemon.h>
@@ -178,6 +179,8 @@ int mount_and_serve(const MountRequest& request, const Backends& backends, Backg
 void check(MountRequest& request, const Backends& backends) {
   backends.check(request.config.share.url);
   request.config.share.check();
+  // So that the kernel says so as well: to access(2), statvfs(2), and in the list of mounts.
+  if (request.config.share.readonly) request.config.options.flags |= MS_RDONLY;
   request.config.io_uring = !request.no_io_uring;
   request.config.fuse_io_uring = request.fuse_io_uring == "auto";
   std::error_code error;

@@ -5,6 +5,7 @@
 #include <sys/fsuid.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -88,6 +89,13 @@ class Share : public testing::Test {
 TEST_F(Share, ReadonlyIsReadOnly) {
   mount({"--readonly"});
   const std::string file = mount_ + "/file";
+  struct statvfs how{};
+  ASSERT_EQ(errno_of(statvfs(mount_.c_str(), &how)), 0);
+  EXPECT_NE(how.f_flag & ST_RDONLY, 0u);
+  EXPECT_EQ(errno_of(access(file.c_str(), W_OK)), EROFS);
+  // From here on it is not the kernel that refuses.
+  ASSERT_EQ(errno_of(::mount("", mount_.c_str(), nullptr, MS_REMOUNT, nullptr)), 0);
+  ASSERT_EQ(errno_of(access(file.c_str(), W_OK)), 0);
   for (const int flags : {O_WRONLY, O_RDWR, O_RDONLY | O_TRUNC, O_WRONLY | O_APPEND}) {
     EXPECT_EQ(errno_of(open(file.c_str(), flags)), EROFS) << flags;
   }

@@ -243,8 +243,7 @@ Result<int> Nodes::open(NodeId node, int flags) noexcept {
   });
 }
 
-// ---- Forgetting and syncing
-// ----------------------------------------------------------------------
+// ---- Forgetting and syncing ---------------------------------------------------------------------
 
 void Nodes::forget(NodeId node, uint64_t lookups) noexcept {
   NodeRow* row = table_.find(node);

@@ -219,10 +219,12 @@ ssize_t write_at(int fd, std::span<const iovec> parts, uint64_t offset, int flag
 
 }  // namespace
 
-// `bytes` of it are written already.
+// `bytes` of it are written already. Of what a tenant's program writes, a part that fits is the
+// answer. Of what a tenant's cache writes back, Linux takes any answer but an error for the whole.
 Result<fuse::WriteOut> LocalFs::write_cached(OpenFile& file, const WriteArgs& args,
                                              uint32_t bytes) noexcept {
   const int flags = write_flags_for(args);
+  const bool from_cache = (args.write_flags & fuse::write_flag::kCache) != 0;
   iovec room[IOV_MAX];
   while (bytes < args.from.size()) {
     const std::span<iovec> parts = args.from.rest(bytes).to_iovecs(room);
@@ -230,10 +232,11 @@ Result<fuse::WriteOut> LocalFs::write_cached(OpenFile& file, const WriteArgs& ar
       return local::checked(
           [&] { return write_at(file.fd.get(), parts, args.offset + bytes, flags); });
     });
-    if (!put && bytes == 0) return put.error();
+    if (!put && (bytes == 0 || from_cache)) return put.error();
     if (!put || *put == 0) break;
     bytes += static_cast<uint32_t>(*put);
   }
+  if (from_cache && bytes < args.from.size()) return Errno::io;
   return fuse::WriteOut{.size = bytes, .padding = 0};
 }
 

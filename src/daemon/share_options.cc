@@ -34,6 +34,7 @@ void add_switch(CLI::App& app, ShareConfig& share, const ShareOption& option,
     CLI::Option* each = app.add_flag_callback(
         word, [&share, flag = option.flag, turns_on] { share.*flag = turns_on; }, help);
     each->group(turns_on != is_on ? kGroup : kHidden);
+    each->trigger_on_parse();  // of both, what is said last counts
     added.push_back(each);
   }
 }

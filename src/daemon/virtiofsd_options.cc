@@ -220,6 +220,10 @@ void add_options(CLI::App& app, VirtiofsdRequest& request, Words& words) {
   for (const char* word : {"--migration-verify-handles", "--migration-confirm-paths"}) {
     app.add_flag_callback(word, [&words] { words.migration = "asked"; })->group("");
   }
+  // Who starts virtiofsd adds an operator's options behind its own, and the last one counts.
+  for (CLI::Option* option : app.get_options()) {
+    if (option->get_expected_max() == 1) option->take_last();
+  }
 }
 
 void finish(VirtiofsdRequest& request, Words& words) {

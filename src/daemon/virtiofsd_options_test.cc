@@ -113,6 +113,30 @@ TEST_F(VirtiofsdOptions, SwitchesBehindOTurnOnAndOff) {
   EXPECT_FALSE(off.writeback || off.xattr);
 }
 
+TEST_F(VirtiofsdOptions, OfOneGivenTwiceTheLastCounts) {
+  const VirtiofsdRequest request = read_more(
+      {"--sandbox=chroot", "--sandbox=none", "--seccomp=log", "--seccomp", "none",
+       "--rlimit-nofile=1000", "--rlimit-nofile=2000", "--modcaps=+sys_admin", "--modcaps=-chown",
+       "--log-level=debug", "--log-level=warn", "--thread-pool-size=0", "--thread-pool-size=4",
+       "--cache=always", "--cache=never", "--tag=a", "--tag=b", "--shared-dir=/other"});
+  EXPECT_EQ(request.config.sandbox.mode, "none");
+  EXPECT_EQ(request.config.sandbox.seccomp, "none");
+  EXPECT_EQ(request.config.sandbox.rlimit_nofile, 2000u);
+  EXPECT_EQ(request.config.sandbox.modcaps, "-chown");
+  EXPECT_EQ(request.config.log_level, "warn");
+  const DeviceConfig& device = request.config.devices.front();
+  EXPECT_EQ(device.share.cache, CacheMode::never);
+  EXPECT_EQ(device.tag, "b");
+  EXPECT_EQ(device.share.url, "local:/other");
+}
+
+TEST_F(VirtiofsdOptions, OfASwitchAndItsOppositeTheLastCounts) {
+  EXPECT_TRUE(
+      device_of({"--no-announce-submounts", "--announce-submounts"}).share.announce_submounts);
+  EXPECT_FALSE(
+      device_of({"--announce-submounts", "--no-announce-submounts"}).share.announce_submounts);
+}
+
 TEST_F(VirtiofsdOptions, WhatNeedsExtendedAttributesTurnsThemOn) {
   EXPECT_TRUE(device_of({"--posix-acl"}).share.xattr);
   EXPECT_TRUE(device_of({"--security-label"}).share.xattr);

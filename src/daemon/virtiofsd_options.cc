@@ -213,7 +213,7 @@ void add_options(CLI::App& app, VirtiofsdRequest& request, Words& words) {
   add_unneeded(app, request, "--killpriv-v2", "it is offered, and done in any case");
   add_unneeded(app, request, "--no-killpriv-v2", "set-id bits go as POSIX has it in any case");
   add_unneeded(app, request, "--allow-mmap", "shared maps of files work with every cache policy");
-  add_unneeded(app, request, "--preserve-noatime", "O_NOATIME is kept");
+  add_unneeded(app, request, "--preserve-noatime", "O_NOATIME is kept where we may");
   for (const char* word : {"--migration-mode", "--migration-on-error"}) {
     app.add_option(word, words.migration, "Refused: migration is not supported")->group("");
   }

@@ -79,8 +79,14 @@ Result<fuse::OpenOut> LocalFs::hand_out(NodeId node, Fd fd) noexcept {
 // With the flags that the tenant gave.
 Result<fuse::OpenOut> LocalFs::open_file(NodeId node, uint32_t flags,
                                          uint32_t open_flags) noexcept {
-  const int host = host_flags(flags);
-  const Result<fuse::OpenOut> out = open_node(node, host, open_flags);
+  int host = host_flags(flags);
+  Result<fuse::OpenOut> out = open_node(node, host, open_flags);
+  if (out.error() == Errno::perm && (host & O_NOATIME) != 0) {
+    // That is for a file's owner to ask for. The tenant's user may be, for all we know, but we are
+    // not, and have no right to stand in for it.
+    host &= ~O_NOATIME;
+    out = open_node(node, host, open_flags);
+  }
   if (out || out.error() != Errno::perm || (flags & O_APPEND) == 0) return out;
   // An inode that can only be appended to (chattr +a) asks who opens it for a promise.
   const Result<fuse::OpenOut> appending = open_node(node, host | O_APPEND, open_flags);

@@ -1,11 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 // Attributes, owners and extended attributes in the local back end.
+#include <linux/capability.h>
+#include <sys/syscall.h>
 #include <sys/xattr.h>
 
 #include "backend/local/local_fs_harness.h"
 
 namespace dpfs::local {
 namespace {
+
+// Of the calling thread.
+void give_up_fowner() {
+  __user_cap_header_struct header{.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
+  __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
+  ASSERT_EQ(::syscall(SYS_capget, &header, data), 0);
+  data[0].effective &= ~(1u << CAP_FOWNER);
+  ASSERT_EQ(::syscall(SYS_capset, &header, data), 0);
+}
 
 INSTANTIATE_TEST_SUITE_P(Both, LocalFsTest, testing::Bool(), mode_name);
 
@@ -235,6 +246,16 @@ TEST_P(LocalFsTest, AccessFollowsTheMode) {
   EXPECT_EQ(access(1000, ::getegid(), W_OK), Errno::acces);
   EXPECT_EQ(access(1000, 1000, R_OK), Errno::acces);
   EXPECT_EQ(access(1000, 1000, F_OK), Errno::none);
+}
+
+TEST_P(LocalFsTest, AccessTimeThatIsNotOursToLeaveAloneKeepsNobodyFromOpening) {
+  if (::geteuid() != 0) GTEST_SKIP() << "needs root";
+  host_write("file", "text");
+  ASSERT_EQ(::chown((share / "file").c_str(), 1000, 1000), 0);
+  const NodeId file = node("file");
+  on_reactor(give_up_fowner);
+  const Handle handle = open(file, O_RDONLY | O_NOATIME);
+  EXPECT_EQ(read(file, handle, 0, 100), "text");
 }
 
 }  // namespace

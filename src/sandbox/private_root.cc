@@ -43,7 +43,9 @@ std::vector<std::string> outermost(std::vector<std::string> folders) {
   std::ranges::sort(folders);
   std::vector<std::string> kept;
   for (const std::string& folder : folders) {
-    if (kept.empty() || !lies_in(folder, kept.back())) kept.push_back(folder);
+    const bool inside = std::ranges::any_of(
+        kept, [&folder](const std::string& other) { return lies_in(folder, other); });
+    if (!inside) kept.push_back(folder);
   }
   return kept;
 }

@@ -86,6 +86,19 @@ TEST_F(PrivateRoot, HoldsTheFoldersAndOurDescriptorsOnly) {
             0);
 }
 
+// A name that sorts between a folder and what lies in it.
+TEST_F(PrivateRoot, FolderInAnotherOneIsNoMountOfItsOwn) {
+  std::filesystem::create_directory(folder_ + "/share-b");
+  EXPECT_EQ(inside({folder_ + "/share", folder_ + "/share-b", folder_ + "/share/below"},
+                   [&] {
+                     if (!exists(folder_ + "/share-b")) return 1;
+                     const std::string file = folder_ + "/share/file";
+                     const std::string moved = folder_ + "/share/below/file";
+                     return rename(file.c_str(), moved.c_str()) == 0 ? 0 : 2;
+                   }),
+            0);
+}
+
 TEST_F(PrivateRoot, IsLeftByNoPath) {
   EXPECT_EQ(inside({folder_ + "/share"},
                    [&] {

@@ -149,7 +149,8 @@ Op<uint32_t> LocalFs::read(Request&, const ReadArgs& args) {
   return read_later(std::move(file), args, bytes);
 }
 
-// A tenant takes a short answer for the end of the file, so it has to be the end.
+// A tenant takes a short answer for the end of the file, so it has to be the end. What fails
+// halfway fails.
 Result<bool> LocalFs::at_end(OpenFile& file, uint64_t offset) noexcept {
   struct stat stat;
   const Result<Unit> ok =
@@ -167,15 +168,13 @@ Op<uint32_t> LocalFs::read_later(OpenFileRef file, ReadArgs args, uint32_t bytes
                 args.offset + bytes);
     const int32_t got = co_await io;
     if (got == -EINTR) continue;
-    if (got < 0) {
-      if (bytes > 0) break;
-      co_return to_errno(-got);
-    }
+    if (got < 0) co_return to_errno(-got);
     if (got == 0) break;
     bytes += static_cast<uint32_t>(got);
     if (bytes == args.into.size()) break;
     const Result<bool> end = at_end(*file, args.offset + bytes);
-    if (!end || *end) break;
+    if (!end) co_return end.error();
+    if (*end) break;
   }
   co_return bytes;
 }
@@ -192,8 +191,8 @@ Result<uint32_t> LocalFs::read_waiting(OpenFileRef file, const ReadArgs& args) n
                         static_cast<off_t>(args.offset + bytes));
       });
     });
-    if (!got && bytes == 0) return got.error();
-    if (!got || *got == 0) break;
+    if (!got) return got.error();
+    if (*got == 0) break;
     bytes += static_cast<uint32_t>(*got);
   }
   return bytes;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a tenant can do with files of the local back end.
 #include <linux/fs.h>
+#include <sys/mman.h>
 #include <sys/sysmacros.h>
 
 #include "backend/local/local_fs_harness.h"
@@ -158,6 +159,21 @@ TEST_P(LocalFsTest, ReadThatThePageCacheHasNotGotIsComplete) {
   }
   ::posix_fadvise(host.get(), 0, 0, POSIX_FADV_DONTNEED);
   EXPECT_EQ(read(file, handle, (3 << 20) - 5000, 1 << 20), text.substr(text.size() - 5000));
+}
+
+// Half an answer would be the end of the file, and zeros behind it.
+TEST_P(LocalFsTest, ReadThatFailsHalfwayIsAnError) {
+  host_write("file", std::string(8192, 'x'));
+  const NodeId file = node("file");
+  std::string good(4096, '\0');
+  void* const bad = ::mmap(nullptr, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  ASSERT_NE(bad, MAP_FAILED);
+  const iovec parts[] = {{good.data(), good.size()}, {bad, 4096}};
+  const Result<uint32_t> got =
+      call(&LocalFs::read,
+           {.node = file, .handle = open(file), .offset = 0, .flags = 0, .into = IoView(parts)});
+  ::munmap(bad, 4096);
+  EXPECT_EQ(got.error(), Errno::fault);
 }
 
 TEST_P(LocalFsTest, ReadIntoMorePartsThanOneCallTakesIsComplete) {

@@ -54,8 +54,13 @@ Op<fuse::EntryOut> LocalFs::make(Request& request, NodeId parent_node, const Nam
   if (!ok) return ok.error();
   local::Stat stat;
   const Result<local::Nodes::Found> found = nodes_.look_up_new(parent, name, stat);
-  if (!found) return found.error();
-  return entry_out(*found, stat);
+  if (found) return entry_out(*found, stat);
+  // Who is told that it failed shall not find it there.
+  const Errno why = found.error();
+  if (why == Errno::mfile || why == Errno::nfile || why == Errno::nomem) {
+    reactor_.blocking([&] { return ::unlinkat(parent.fd(), name.c_str(), remove_flags); });
+  }
+  return why;
 }
 
 Op<fuse::EntryOut> LocalFs::mkdir(Request& request, const MkdirArgs& args) {

@@ -64,5 +64,21 @@ TEST_P(DescriptorLimit, TooManyOpenFilesAreEmfileAndNothingElseSuffers) {
   EXPECT_EQ(harness.read(node, harness.open(node), 0, 9), "text");
 }
 
+TEST_P(DescriptorLimit, WhatCannotBeToldOfIsNotMade) {
+  LocalFsHarness harness({.path = {}, .file_handles = GetParam()});
+  harness.host_write("file", "");
+  const NodeId file = harness.node("file");
+  std::vector<Handle> open;
+  while (const Result<fuse::OpenOut> out =
+             harness.call(&LocalFs::open, {.node = file, .flags = O_RDONLY})) {
+    open.push_back(Handle{out->fh});
+  }
+  const Result<fuse::EntryOut> made = harness.call(
+      &LocalFs::mkdir, {.parent = NodeId::root, .name = name_of("made"), .mode = 0755, .umask = 0});
+  EXPECT_EQ(made.error(), Errno::mfile);
+  EXPECT_FALSE(std::filesystem::exists(harness.share / "made"));
+  for (const Handle handle : open) harness.release(file, handle);
+}
+
 }  // namespace
 }  // namespace dpfs::local

@@ -4,35 +4,13 @@
 
 #include <fcntl.h>
 #include <sys/file.h>
-#include <unistd.h>
 
-#include <csignal>
-#include <cstring>
 #include <system_error>
 
 #include "backend/local/system.h"
 
-// The C library's name for it came late (glibc 2.41).
-#ifndef sigev_notify_thread_id
-#define sigev_notify_thread_id _sigev_un._tid
-#endif
-
 namespace dpfs::local {
 namespace {
-
-constexpr long kSignalEveryNs = 1'000'000;
-
-int wake_signal() noexcept { return SIGRTMIN + 1; }
-
-// It only has to be caught: that is what ends a system call with EINTR.
-void catch_wake_signal() noexcept {
-  static const bool caught = [] {
-    struct sigaction action{};
-    action.sa_handler = [](int) {};
-    return ::sigaction(wake_signal(), &action, nullptr) == 0;
-  }();
-  static_cast<void>(caught);
-}
 
 Result<Unit> set_range(const LockCall& call, int command) noexcept {
   struct flock lock{};
@@ -67,8 +45,6 @@ Result<Unit> LockCall::wait() const noexcept {
   return flock ? set_flock(*this, 0) : set_range(*this, F_OFD_SETLKW);
 }
 
-LockWaits::LockWaits(Reactor& reactor) noexcept : reactor_(reactor) { catch_wake_signal(); }
-
 void LockWaits::interrupt(uint64_t unique) noexcept {
   for (LockWait* wait = waits_.front(); wait != nullptr; wait = waits_.after(*wait)) {
     if (wait->unique_ == unique) return wait->call_off(Errno::intr);
@@ -93,7 +69,7 @@ bool LockWait::await_ready() noexcept {
 bool LockWait::await_suspend(std::coroutine_handle<> waiter) noexcept {
   waiter_ = waiter;
   try {
-    thread_ = std::thread([this] { run(); });
+    thread_.start([this] { run(); });
   } catch (const std::system_error&) {
     return false;  // ENOLCK
   }
@@ -104,38 +80,21 @@ bool LockWait::await_suspend(std::coroutine_handle<> waiter) noexcept {
 
 // On the wait's own thread.
 void LockWait::run() noexcept {
-  sigevent event{};
-  event.sigev_notify = SIGEV_THREAD_ID;
-  event.sigev_signo = wake_signal();
-  event.sigev_notify_thread_id = ::gettid();
-  if (::timer_create(CLOCK_MONOTONIC, &event, &timer_) != 0) {
-    result_ = Errno::nolck;
-  } else {
-    has_timer_.store(true, std::memory_order_seq_cst);
-    if (called_off_.load(std::memory_order_seq_cst)) start_signals();
-    do {
-      result_ = call_.wait();
-    } while (!result_ && result_.error() == Errno::intr &&
-             !called_off_.load(std::memory_order_seq_cst));
+  result_ = Errno::intr;
+  while (!result_ && result_.error() == Errno::intr && !thread_.interrupted()) {
+    result_ = call_.wait();
   }
   waits_.reactor_.post([this] { come_back(); });
 }
 
-void LockWait::start_signals() noexcept {
-  const itimerspec soon_and_often{.it_interval = {0, kSignalEveryNs}, .it_value = {0, 1}};
-  ::timer_settime(timer_, 0, &soon_and_often, nullptr);
-}
-
 void LockWait::call_off(Errno why) noexcept {
-  if (called_off_.load(std::memory_order_relaxed)) return;
+  if (thread_.interrupted()) return;
   why_ = why;
-  called_off_.store(true, std::memory_order_seq_cst);
-  if (has_timer_.load(std::memory_order_seq_cst)) start_signals();
+  thread_.interrupt();
 }
 
 void LockWait::come_back() noexcept {
   thread_.join();
-  if (has_timer_.load(std::memory_order_relaxed)) ::timer_delete(timer_);
   unlink();
   --waits_.count_;
   if (!result_ && result_.error() == Errno::intr) result_ = why_;

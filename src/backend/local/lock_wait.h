@@ -2,15 +2,13 @@
 // LockWait: waiting for a lock of the host, for as long as it takes or until it is called off.
 #pragma once
 
-#include <atomic>
 #include <coroutine>
 #include <cstdint>
-#include <ctime>
-#include <thread>
 
 #include "base/list.h"
 #include "base/result.h"
 #include "fuse/early_interrupts.h"
+#include "io/interruptible_thread.h"
 #include "io/reactor.h"
 
 namespace dpfs::local {
@@ -38,7 +36,7 @@ class LockWaits {
   // What waits holds a request of the transport, of which there are 256: so many at most.
   static constexpr uint32_t kWaitsMax = 128;
 
-  explicit LockWaits(Reactor& reactor) noexcept;
+  explicit LockWaits(Reactor& reactor) noexcept : reactor_(reactor) {}
   LockWaits(const LockWaits&) = delete;
   LockWaits& operator=(const LockWaits&) = delete;
 
@@ -61,9 +59,6 @@ class LockWaits {
 
 // co_await LockWait(waits, unique, call): lives in the awaiting frame, gives the result. The
 // descriptor stays open meanwhile.
-//
-// A signal ends the wait in the kernel. One that comes before the thread has got there would be
-// lost, so it is sent by a timer, every millisecond until the thread has come back.
 class LockWait : public ListLink<> {
  public:
   LockWait(LockWaits& waits, uint64_t unique, const LockCall& call) noexcept
@@ -81,18 +76,14 @@ class LockWait : public ListLink<> {
   void run() noexcept;
   void call_off(Errno why) noexcept;
   void come_back() noexcept;
-  void start_signals() noexcept;
 
   LockWaits& waits_;
   const uint64_t unique_;
   const LockCall call_;
   std::coroutine_handle<> waiter_;
-  std::thread thread_;
+  InterruptibleThread thread_;
   Result<Unit> result_ = Errno::nolck;
   Errno why_ = Errno::intr;  // of being called off
-  std::atomic<bool> called_off_{false};
-  std::atomic<bool> has_timer_{false};
-  timer_t timer_{};
 };
 
 }  // namespace dpfs::local

@@ -10,6 +10,7 @@
 #include <array>
 
 #include "base/assert.h"
+#include "base/cpu_relax.h"
 
 namespace dpfs::driver {
 namespace {
@@ -36,14 +37,6 @@ uint64_t now_ms() {
   timespec now{};
   clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
   return static_cast<uint64_t>(now.tv_sec) * 1000 + static_cast<uint64_t>(now.tv_nsec) / 1'000'000;
-}
-
-void relax() {
-#if defined(__x86_64__)
-  __builtin_ia32_pause();
-#elif defined(__aarch64__)
-  asm volatile("yield");
-#endif
 }
 
 }  // namespace
@@ -269,7 +262,7 @@ Result<uint32_t> Client::spin() noexcept {
   for (;;) {
     for (uint32_t i = 0; i < kSpinsPerCheck; ++i) {
       if (uint32_t count = poll(); count != 0) return count;
-      relax();
+      cpu_relax();
     }
     sched_yield();  // the daemon may have only this core
     if (device_.connection().peer_has_closed()) return Errno::notconn;

@@ -2,9 +2,11 @@
 // Pinning threads to processors.
 #pragma once
 
+#include "base/result.h"
+
 namespace dpfs {
 
-// To processor `cpu`; does nothing when it is negative. A refusal is logged: pinning is a wish.
-void pin_this_thread(int cpu) noexcept;
+// To processor `cpu`; does nothing when it is negative.
+Result<Unit> pin_this_thread(int cpu) noexcept;
 
 }  // namespace dpfs

@@ -98,7 +98,7 @@ void Reactor::wake() noexcept {
 
 void Reactor::lead() noexcept {
   FramePool* const bound_before = FramePool::bind(&frames_);
-  while (!relay_.hand_over()) {
+  while (!relay_.end_turn()) {
     if (stopping_.load(std::memory_order_acquire) && drained()) {
       relay_.finish();
       break;
@@ -106,6 +106,25 @@ void Reactor::lead() noexcept {
     turn();
   }
   FramePool::bind(bound_before);
+}
+
+void Reactor::leave_to_loop() noexcept {
+  const bool unsent = engine_->flush();
+  if (rests_ && (unsent || !ready_.empty() || active_count_ > 0)) {
+    rests_ = false;
+    wake();
+  }
+}
+
+Reactor::Visit::Visit(Reactor& reactor, Visitor& visitor) noexcept : reactor_(reactor) {
+  reactor_.relay_.visit(visitor);
+  bound_before_ = FramePool::bind(&reactor_.frames_);
+}
+
+Reactor::Visit::~Visit() {
+  reactor_.leave_to_loop();
+  FramePool::bind(bound_before_);
+  reactor_.relay_.depart();
 }
 
 bool Reactor::drained() const noexcept {
@@ -212,13 +231,22 @@ void Reactor::unwatch(int fd, Watch& watch) noexcept {
 void Reactor::wait(int timeout_ms) noexcept {
   std::array<epoll_event, 64> events;
   gone_.clear();
+  const bool rests = timeout_ms != 0;
+  if (rests) {
+    rests_ = true;
+    relay_.rest();
+  }
   const int count =
       epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), timeout_ms);
+  if (rests) {
+    relay_.go_on();
+    rests_ = false;
+  }
   for (int i = 0; i < count; ++i) {
     auto* watch = static_cast<Watch*>(events[static_cast<size_t>(i)].data.ptr);
     if (watch != nullptr && std::ranges::find(gone_, watch) == gone_.end()) watch->ready();
   }
-  if (timeout_ms != 0) looked_ns_ = clock_ns();
+  if (rests) looked_ns_ = clock_ns();
 }
 
 // False when the lead was lost meanwhile.

@@ -62,8 +62,8 @@ class Poller : public ListLink<> {
 };
 
 // One loop, run by one thread at a time. When a call of blocking() takes long, another thread goes
-// on as this reactor meanwhile (io/relay.h), so code above sees a single thread that never waits
-// for a slow file system.
+// on as this reactor meanwhile, and while the loop waits for events, visitors may be the reactor
+// (io/relay.h). So code above sees a single thread that never waits for a slow file system.
 class Reactor final : private RelayedLoop {
  public:
   struct Options {
@@ -90,6 +90,21 @@ class Reactor final : private RelayedLoop {
   void stop() noexcept;
   // Runs `task` on the reactor, soon. For control, not for requests: it takes memory.
   void post(std::function<void()> task);
+
+  // While one lives, its thread is the reactor: for threads that fetch requests by calls that wait.
+  // Waits until the reactor has come to a point where others may run. Only while run() does, and
+  // not by a thread that is a reactor already.
+  class Visit {
+   public:
+    Visit(Reactor& reactor, Visitor& visitor) noexcept;
+    Visit(const Visit&) = delete;
+    Visit& operator=(const Visit&) = delete;
+    ~Visit();
+
+   private:
+    Reactor& reactor_;
+    FramePool* bound_before_;
+  };
 
   // ---- On the reactor only
   // ------------------------------------------------------------------------
@@ -120,19 +135,13 @@ class Reactor final : private RelayedLoop {
   void activate(Poller& poller) noexcept;
   void deactivate(Poller& poller) noexcept;
 
-  // Changes whenever another thread has become the one that runs the reactor.
-  uint64_t lead_changes() const noexcept { return relay_.changes(); }
-
-  // From now on none of the reactor's threads ends before stop(): for what the kernel binds to the
-  // thread that has asked for it.
-  void keep_threads() noexcept { relay_.keep_threads(); }
-
   const char* engine_name() const noexcept { return engine_->name(); }
   const FramePool& frames() const noexcept { return frames_; }
 
  private:
   void lead() noexcept override;
-  void wake() noexcept override;
+  void leave_to_loop() noexcept override;
+  void wake() noexcept;
   void turn() noexcept;
   bool run_ready() noexcept;
   bool poll_active(uint64_t now_ns) noexcept;
@@ -152,6 +161,7 @@ class Reactor final : private RelayedLoop {
   uint64_t worked_ns_ = 0;         // when a turn last found something to do
   uint64_t crowded_until_ns_ = 0;  // queues are not polled in vain until then
   uint64_t looked_ns_ = 0;         // when wait() last looked
+  bool rests_ = false;             // the loop waits for events, and was not woken
   std::atomic<bool> stopping_{false};
   std::atomic<bool> has_posted_{false};
   std::mutex posted_mutex_;

@@ -8,7 +8,9 @@
 
 #include <atomic>
 #include <cstdlib>
+#include <functional>
 #include <future>
+#include <list>
 #include <string>
 #include <thread>
 
@@ -34,6 +36,12 @@ class RunningReactor {
       done.set_value();
     });
     done.get_future().wait();
+  }
+  // What `question` says on the reactor.
+  int says(const std::function<int()>& question) {
+    int answer = 0;
+    call([&] { answer = question(); });
+    return answer;
   }
   Reactor reactor;
 
@@ -159,6 +167,152 @@ TEST(Relay, CallsThatAreAboutAsLongAsATickLoseNothing) {
     });
   }
   all_done.get_future().wait();
+}
+
+// ---- Visitors -----------------------------------------------------------------------------------
+
+// A thread that is the reactor now and then.
+class Guest final : public Visitor {
+ public:
+  Guest(Reactor& reactor, std::function<void(Guest&)> body)
+      : reactor_(reactor), thread_([this, body = std::move(body)] { body(*this); }) {}
+  ~Guest() { thread_.join(); }
+  void blocked() noexcept override { ++times_blocked; }
+  void visit(const std::function<void()>& task) {
+    const Reactor::Visit visit(reactor_, *this);
+    task();
+  }
+  int times_blocked = 0;  // the reactor's
+
+ private:
+  Reactor& reactor_;
+  std::thread thread_;
+};
+
+TEST(Visit, IsTheReactorAloneHoweverManyCome) {
+  constexpr int kGuests = 8;
+  constexpr int kVisits = 2000;
+  RunningReactor running;
+  int inside = 0;  // neither atomic nor locked: the sanitizer would tell
+  int visits = 0;
+  {
+    std::list<Guest> guests;
+    for (int i = 0; i < kGuests; ++i) {
+      guests.emplace_back(running.reactor, [&](Guest& guest) {
+        for (int n = 0; n < kVisits; ++n) {
+          guest.visit([&] {
+            EXPECT_EQ(++inside, 1);
+            ++visits;
+            EXPECT_EQ(--inside, 0);
+          });
+        }
+      });
+    }
+    for (int i = 0; i < 200; ++i) running.call([&] { EXPECT_EQ(inside, 0); });
+  }
+  running.call([&] { EXPECT_EQ(visits, kGuests * kVisits); });
+}
+
+TEST(Visit, SlowCallDelaysNeitherOtherVisitorsNorTheLoop) {
+  RunningReactor running;
+  SlowCall slow;
+  int result = 0;
+  Guest first(running.reactor, [&](Guest& guest) {
+    guest.visit([&] { result = running.reactor.blocking([&] { return slow.run(); }); });
+  });
+  slow.wait_until_entered();
+  {
+    Guest second(running.reactor, [&](Guest& guest) {
+      guest.visit([&] { EXPECT_EQ(first.times_blocked, 1) << "it was told before others came"; });
+    });
+  }
+  running.call([&] { EXPECT_EQ(result, 0); });
+  slow.release();
+  while (running.says([&] { return result; }) != 42) {
+  }
+}
+
+TEST(Visit, SlowCallOfTheLoopDelaysNoVisitor) {
+  RunningReactor running;
+  SlowCall slow;
+  std::promise<int> result;
+  running.reactor.post(
+      [&] { result.set_value(running.reactor.blocking([&] { return slow.run(); })); });
+  slow.wait_until_entered();
+  {
+    Guest guest(running.reactor, [](Guest& self) { self.visit([] {}); });
+  }
+  running.call([] {});  // there is a loop
+  slow.release();
+  EXPECT_EQ(result.get_future().get(), 42);
+  {
+    Guest guest(running.reactor, [](Guest& self) { self.visit([] {}); });
+  }
+  running.call([] {});
+}
+
+TEST(Visit, CallsOfVisitorsAndOfTheLoopThatAreAboutAsLongAsATickLoseNothing) {
+  constexpr int kGuests = 6;
+  constexpr int kEach = 60;
+  RunningReactor running;
+  int done = 0;
+  std::promise<void> all_posted_done;
+  int posted_done = 0;
+  {
+    std::list<Guest> guests;
+    for (int g = 0; g < kGuests; ++g) {
+      guests.emplace_back(running.reactor, [&, g](Guest& guest) {
+        for (int i = 0; i < kEach; ++i) {
+          guest.visit([&] {
+            running.reactor.blocking(
+                [&] { return usleep(static_cast<useconds_t>((i + g) % 5 * 300)); });
+            ++done;
+          });
+        }
+      });
+    }
+    for (int i = 0; i < kEach; ++i) {
+      running.reactor.post([&, i] {
+        running.reactor.blocking([i] { return usleep(static_cast<useconds_t>(i % 5 * 300)); });
+        if (++posted_done == kEach) all_posted_done.set_value();
+      });
+    }
+    all_posted_done.get_future().wait();
+  }
+  running.call([&] { EXPECT_EQ(done, kGuests * kEach); });
+}
+
+// What a visitor begins, the loop ends.
+TEST(Visit, OperationsThatAVisitorHasStartedAreCompleted) {
+  RunningReactor running;
+  const Fd file = file_with("the quick brown fox");
+  for (int i = 0; i < 50; ++i) {
+    char buffer[6] = {};
+    const iovec parts[] = {{buffer, 5}};
+    std::promise<int> result;
+    Guest guest(running.reactor, [&](Guest& self) {
+      self.visit([&] { read_into(running.reactor, file.get(), parts, result); });
+    });
+    EXPECT_EQ(result.get_future().get(), 5);
+    EXPECT_STREQ(buffer, "quick");
+  }
+}
+
+Detached count_on_next_turn(Reactor& reactor, std::promise<void>& done) {
+  NextTurn turn(reactor);
+  co_await turn;
+  done.set_value();
+}
+
+TEST(Visit, WhatAVisitorMakesReadyRuns) {
+  RunningReactor running;
+  for (int i = 0; i < 50; ++i) {
+    std::promise<void> done;
+    Guest guest(running.reactor, [&](Guest& self) {
+      self.visit([&] { count_on_next_turn(running.reactor, done); });
+    });
+    done.get_future().wait();
+  }
 }
 
 TEST(Relay, FramesGoBackToTheirReactorsPoolWhoeverLeads) {

@@ -15,6 +15,7 @@
 #include <system_error>
 
 #include "base/assert.h"
+#include "base/cpu_relax.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "io/affinity.h"
@@ -34,6 +35,13 @@ constexpr uint32_t kIdleTicksMax = 200;
 constexpr std::chrono::seconds kIdleFollowerLife{5};
 // How many followers stay: one watches, one is ready to watch when that one leads.
 constexpr uint32_t kIdleFollowersKept = 1;
+// Who waits for the lead first spins, about as long as a request takes. Then it sleeps, and looks
+// now and then whether the leader sleeps, too.
+constexpr std::chrono::microseconds kSpin{10};
+constexpr uint32_t kSpinsPerLook = 64;
+constexpr std::chrono::microseconds kLookEvery{100};
+// How long others may be faster than one who waits.
+constexpr std::chrono::milliseconds kPatience{1};
 
 void futex_wait(std::atomic<uint32_t>& word, uint32_t expected, const timespec* timeout) noexcept {
   syscall(SYS_futex, &word, FUTEX_WAIT_PRIVATE, expected, timeout, nullptr, 0);
@@ -46,6 +54,9 @@ int this_thread_id() noexcept {
   thread_local const int id = gettid();
   return id;
 }
+
+// Who this thread is, where it leads as a visitor.
+thread_local Visitor* this_visitor = nullptr;
 
 // True when the kernel says that thread `id` of this process is running or waits for a processor;
 // proc(5).
@@ -70,17 +81,25 @@ Relay::Relay(RelayedLoop& loop, uint32_t threads_max, int cpu) noexcept
 Relay::~Relay() { DPFS_ASSERT(followers_.empty()); }
 
 void Relay::run() {
-  pin_this_thread(cpu_);
+  pin();
   {
     std::lock_guard lock(mutex_);
     add_follower();
   }
-  begin_to_lead();
+  loop_thread_ = this_thread_id();
+  begin_to_lead(nullptr);
   loop_.lead();
   follow(nullptr);
   while (!followers_.empty()) {
     followers_.front().thread.join();
     followers_.pop_front();
+  }
+}
+
+// It is a wish: a refusal is logged.
+void Relay::pin() const noexcept {
+  if (const Result<Unit> pinned = pin_this_thread(cpu_); !pinned) {
+    log::warn("cannot pin a reactor to processor {}: {}", cpu_, describe(pinned.error()));
   }
 }
 
@@ -93,42 +112,57 @@ void Relay::finish() noexcept {
   followers_signal_.notify_all();
 }
 
-void Relay::keep_threads() noexcept {
-  std::lock_guard lock(mutex_);
-  keeps_threads_ = true;
+void Relay::visit(Visitor& visitor) noexcept {
+  this_visitor = &visitor;
+  acquire(&visitor);
 }
 
-bool Relay::hand_over() noexcept {
-  if (!someone_returns_.load(std::memory_order_acquire)) return false;
-  std::lock_guard lock(mutex_);
-  Returner* returner = returners_.pop_front();
-  someone_returns_.store(!returners_.empty(), std::memory_order_relaxed);
-  if (returner == nullptr) return false;
-  returner->granted = true;
-  returner->granted_signal.notify_one();  // under the lock: the returner is gone soon after it
-  return true;
+void Relay::depart() noexcept {
+  this_visitor = nullptr;
+  release();
 }
 
-// The section was taken: this thread has been away while others led. Waits until it leads again.
-void Relay::come_back() noexcept {
-  std::unique_lock lock(mutex_);
-  // A leader that is inside a section itself can hand over nothing, but need not: its section can
-  // be taken.
-  const Section current = section_.load(std::memory_order_acquire);
-  if ((current & kStateMask) != kEntered || !take(current)) {
-    Returner self;
-    returners_.push_back(self);
-    someone_returns_.store(true, std::memory_order_release);
-    loop_.wake();
-    self.granted_signal.wait(lock, [&self] { return self.granted; });
+// ---- Who leads ----------------------------------------------------------------------------------
+
+bool Relay::end_turn() noexcept {
+  if (loop_thread_ != this_thread_id()) {  // it was blocked, and another is the loop by now
+    loop_.leave_to_loop();
+    release();
+    return true;
   }
-  blocked_.fetch_sub(1, std::memory_order_relaxed);
-  begin_to_lead();
+  if (!someone_waits_.load(std::memory_order_acquire)) return false;
+  {
+    std::lock_guard lock(mutex_);
+    Waiter* const waiter = waiters_.front();
+    if (waiter == nullptr) {
+      someone_waits_.store(false, std::memory_order_relaxed);
+      return false;
+    }
+    const bool gives_all = waiter->may_be_loop;
+    if (gives_all) loop_thread_ = 0;  // whoever leads next without being a visitor
+    grant_to(*waiter);
+    if (gives_all) return true;
+  }
+  go_on();
+  return false;
 }
 
-void Relay::begin_to_lead() noexcept {
+void Relay::begin_to_lead(Visitor* visitor) noexcept {
   ++changes_;
+  if (visitor == nullptr && loop_thread_ == 0) loop_thread_ = this_thread_id();
   leader_.store(this_thread_id(), std::memory_order_relaxed);
+  visitor_.store(visitor, std::memory_order_relaxed);
+}
+
+// As begin_to_lead(), after a section was taken.
+void Relay::begin_to_lead_instead(Visitor* visitor) noexcept {
+  Visitor* const blocked = visitor_.load(std::memory_order_relaxed);
+  // Only a thread that may be the loop takes the loop's section.
+  if (blocked == nullptr && leader_.load(std::memory_order_relaxed) == loop_thread_) {
+    loop_thread_ = 0;
+  }
+  begin_to_lead(visitor);
+  if (blocked != nullptr) blocked->blocked();
 }
 
 // True: the caller leads now, and the thread in the section is counted as blocked.
@@ -139,6 +173,96 @@ bool Relay::take(Section section) noexcept {
   }
   blocked_.fetch_add(1, std::memory_order_relaxed);
   return true;
+}
+
+// For who waits for the lead, and has seen this section a while ago.
+bool Relay::take_if_stuck(Section seen, bool may_be_loop) noexcept {
+  const Section now = section_.load(std::memory_order_acquire);
+  if (now != seen || (now & kStateMask) != kEntered) return false;
+  // That of a thread of the relay's own may be the loop's, which must go on being one.
+  const bool of_visitor = visitor_.load(std::memory_order_relaxed) != nullptr;
+  return (may_be_loop || of_visitor) && take(now);
+}
+
+// Whoever leads is seldom long about it, where there is another processor for it to do so.
+bool Relay::spin_for_lead() noexcept {
+  static const bool alone = std::thread::hardware_concurrency() < 2;
+  if (alone) return false;
+  const auto end = std::chrono::steady_clock::now() + kSpin;
+  do {
+    for (uint32_t i = 0; i < kSpinsPerLook; ++i) {
+      if (!held_.load(std::memory_order_relaxed) && try_acquire()) return true;
+      cpu_relax();
+    }
+  } while (std::chrono::steady_clock::now() < end);
+  return false;
+}
+
+void Relay::wait_for_lead(Visitor* visitor) noexcept {
+  const bool may_be_loop = visitor == nullptr;
+  Section seen = section_.load(std::memory_order_acquire);
+  if (spin_for_lead()) return begin_to_lead(visitor);
+  if (take_if_stuck(seen, may_be_loop)) return begin_to_lead_instead(visitor);
+
+  std::unique_lock lock(mutex_);
+  Waiter self;
+  self.may_be_loop = may_be_loop;
+  waiters_.push_back(self);
+  const auto begin = std::chrono::steady_clock::now();
+  bool taken = false;
+  while (!self.granted) {
+    someone_waits_.store(true, std::memory_order_seq_cst);
+    taken = take_if_stuck(seen, may_be_loop);
+    if (taken || try_acquire()) {
+      self.unlink();
+      someone_waits_.store(!waiters_.empty(), std::memory_order_relaxed);
+      break;
+    }
+    seen = section_.load(std::memory_order_acquire);
+    self.woken = false;
+    self.patient = std::chrono::steady_clock::now() - begin < kPatience;
+    self.signal.wait_for(lock, kLookEvery, [&self] { return self.granted || self.woken; });
+  }
+  lock.unlock();
+  if (taken) {
+    begin_to_lead_instead(visitor);
+  } else {
+    begin_to_lead(visitor);
+  }
+}
+
+// A lead that is handed to a thread that sleeps stands still until that one is awake, and all
+// others queue up behind it. So it is free meanwhile for whoever comes, unless the one who waits
+// was passed over for long.
+void Relay::release_to_waiter() noexcept {
+  std::lock_guard lock(mutex_);
+  Waiter* const waiter = waiters_.front();
+  if (waiter == nullptr) {
+    someone_waits_.store(false, std::memory_order_relaxed);
+    held_.store(false, std::memory_order_seq_cst);
+  } else if (!waiter->patient) {
+    grant_to(*waiter);
+  } else {
+    // Until that one has tried again, nobody needs to be told anything.
+    someone_waits_.store(false, std::memory_order_relaxed);
+    waiter->woken = true;
+    held_.store(false, std::memory_order_seq_cst);
+    waiter->signal.notify_one();  // under the lock: the waiter is gone soon after it
+  }
+}
+
+// With mutex_ held.
+void Relay::grant_to(Waiter& waiter) noexcept {
+  waiter.unlink();
+  someone_waits_.store(!waiters_.empty(), std::memory_order_relaxed);
+  waiter.granted = true;
+  waiter.signal.notify_one();
+}
+
+// The section was taken: this thread has been away while others led. Waits until it leads again.
+void Relay::come_back() noexcept {
+  acquire(this_visitor);
+  blocked_.fetch_sub(1, std::memory_order_relaxed);
 }
 
 // The life of a thread that does not lead. `self` is nullptr for the thread of run().
@@ -158,13 +282,12 @@ void Relay::follow(Follower* self) noexcept {
         followers_signal_.notify_one();
       }
       lock.unlock();
-      begin_to_lead();
       loop_.lead();
       lock.lock();
       continue;
     }
     ++idle_followers_;
-    const bool may_end = self != nullptr && idle_followers_ > kIdleFollowersKept && !keeps_threads_;
+    const bool may_end = self != nullptr && idle_followers_ > kIdleFollowersKept;
     bool timed_out = false;
     if (may_end) {
       timed_out = followers_signal_.wait_for(lock, kIdleFollowerLife) == std::cv_status::timeout;
@@ -172,13 +295,13 @@ void Relay::follow(Follower* self) noexcept {
       followers_signal_.wait(lock);
     }
     --idle_followers_;
-    if (timed_out && watched_ && !keeps_threads_) break;
+    if (timed_out && watched_) break;
   }
   if (self != nullptr) self->finished = true;
 }
 
-// Looks at the section every tick. True: this thread has taken it and leads. False: the relay is
-// over.
+// Looks at the section every tick. True: this thread has taken the loop's and is the loop now.
+// False: the relay is over.
 bool Relay::watch() noexcept {
   const timespec tick{0, kTickNs};
   Section seen = 0;
@@ -193,7 +316,10 @@ bool Relay::watch() noexcept {
         (entered_ticks >= kRunningTicksMax ||
          !is_running(leader_.load(std::memory_order_relaxed))) &&
         take(now)) {
-      return true;
+      begin_to_lead_instead(nullptr);
+      if (loop_thread_ == this_thread_id()) return true;
+      loop_.leave_to_loop();
+      release();
     }
     idle_ticks = same && !entered ? idle_ticks + 1 : 0;
     seen = now;
@@ -227,7 +353,7 @@ void Relay::add_follower() {
   Follower& follower = followers_.emplace_back();
   try {
     follower.thread = std::thread([this, &follower] {
-      pin_this_thread(cpu_);
+      pin();
       follow(&follower);
     });
   } catch (const std::system_error& error) {

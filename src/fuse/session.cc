@@ -258,7 +258,7 @@ void Session::init(Request& request, Reply reply) noexcept {
     return reply.value(fuse::InitOut{.major = fuse::kMajorVersion, .minor = fuse::kMinorVersion});
   }
   if (state_ == State::begun) {  // a reboot without DESTROY
-    state_ = State::ending;  // other requests may come before end() returns
+    state_ = State::ending;      // other requests may come before end() returns
     fs_.end();
     state_ = State::fresh;
   }

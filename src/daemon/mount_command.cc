@@ -73,10 +73,6 @@ void add_options(CLI::App& app, MountRequest& request) {
       ->capture_default_str()
       ->check(CLI::IsMember({"trace", "debug", "info", "warn", "error"}))
       ->type_name("LEVEL");
-  app.add_option("--poll-us", request.config.poll_us,
-                 "How long requests are polled for before sleeping; 0: never")
-      ->capture_default_str()
-      ->type_name("US");
   app.add_flag("--no-io-uring", request.no_io_uring, "Use threads for file I/O");
   app.add_option("--fuse-io-uring", request.fuse_io_uring,
                  "Requests come by io_uring where the kernel offers it (auto), or not (off)")

@@ -21,8 +21,10 @@
 namespace dpfs {
 namespace {
 
-// Threads of the reactor that are never inside a file system's call.
-constexpr uint32_t kThreadsSpare = 8;
+// Threads of the reactor's own that may be inside a file system's call, for what goes on after a
+// wait. Requests come with threads of their own.
+constexpr uint32_t kThreads = 128;
+
 }  // namespace
 
 Mounted::Mounted(const MountConfig& config, const Backends& backends)
@@ -31,9 +33,8 @@ Mounted::Mounted(const MountConfig& config, const Backends& backends)
       closed_future_(closed_.get_future()) {
   if (!ended_event_) throw std::runtime_error("cannot make an eventfd");
   Reactor::Options options;
-  options.poll_ns_max = uint64_t{config.poll_us} * 1000;
   options.io_uring = config.io_uring;
-  options.threads_max = devfuse::Slots::kCount + kThreadsSpare;  // all of them may block
+  options.threads_max = kThreads;
   reactor_ = std::make_unique<Reactor>(options);
   fs_ = make_share(*reactor_, config_.share, backends);
   device_ = devfuse::mount_at(config_.directory, config_.options);

@@ -22,7 +22,6 @@ struct MountConfig {
   ShareConfig share;
   std::string directory;  // an absolute path
   devfuse::MountOptions options;
-  uint32_t poll_us = 50;      // how long /dev/fuse is polled after a request; 0: never
   bool io_uring = true;       // for file I/O
   bool fuse_io_uring = true;  // requests come by io_uring, where the kernel offers it
 };

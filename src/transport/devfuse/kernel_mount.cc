@@ -41,7 +41,7 @@ mode_t root_mode(const std::string& directory) {
 }
 
 Fd mount_directly(const std::string& directory, const MountOptions& options) {
-  Fd device(open("/dev/fuse", O_RDWR | O_CLOEXEC | O_NONBLOCK));
+  Fd device(open("/dev/fuse", O_RDWR | O_CLOEXEC));
   if (!device) {
     const Errno why = last_errno();
     throw std::runtime_error(fmt::format("cannot open /dev/fuse: {}{}", describe(why),
@@ -158,7 +158,6 @@ Fd mount_by_fusermount(const std::string& directory, const MountOptions& options
   if (!device) {
     throw std::runtime_error(fmt::format("fusermount3 could not mount on '{}'", directory));
   }
-  fcntl(device.get(), F_SETFL, fcntl(device.get(), F_GETFL) | O_NONBLOCK);
   return device;
 }
 

@@ -11,7 +11,7 @@
 namespace dpfs::devfuse {
 
 // Mounts on `directory`, an absolute path. The descriptor is the /dev/fuse that the requests come
-// from; it does not block. Throws std::runtime_error, with a message for who mounts.
+// from; it blocks. Throws std::runtime_error, with a message for who mounts.
 Fd mount_at(const std::string& directory, const MountOptions& options);
 
 // Takes what is mounted on `directory` away; when `lazily`, from the tree at once and for good when

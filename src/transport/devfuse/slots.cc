@@ -42,6 +42,7 @@ Slot* Slots::take() noexcept {
     Slot& taken = slot(first_free_);
     used_max_ = std::max(used_max_, first_free_ + 1);
     first_free_ = taken.next_free;
+    taken.taken = true;
     return &taken;
   }
   DPFS_ASSERT(made_ < kCount);
@@ -50,6 +51,7 @@ Slot* Slots::take() noexcept {
   Slot* made = new (&slots_[i]) Slot;
   char* const message = staging(i) + kPageBytes - kWriteArguments;
   char* const reply = staging(i) + reply_at_ + kPageBytes - sizeof(fuse::OutHeader);
+  made->taken = true;
   made->message = {message, static_cast<size_t>(staging(i) + reply_at_ - message)};
   made->reply = {reply, static_cast<size_t>(staging(i) + bytes_each_ - reply)};
   return made;
@@ -57,20 +59,26 @@ Slot* Slots::take() noexcept {
 
 void Slots::give(Slot& slot) noexcept {
   --taken_;
+  slot.taken = false;
   slot.next_free = first_free_;
   first_free_ = index(slot);
 }
 
 void Slots::trim() noexcept {
-  if (used_max_ <= kKept || taken_ > 0) return;
-  madvise(staging(kKept), (used_max_ - kKept) * bytes_each_, MADV_DONTNEED);
-  used_max_ = 0;
+  if (used_max_ <= kKept) return;
+  uint32_t used = 0;
   // In order again, so that the first ones are used first.
   first_free_ = kNone;
-  for (uint32_t i = made_; i > 0; --i) {
-    slot(i - 1).next_free = first_free_;
-    first_free_ = i - 1;
+  for (uint32_t i = made_; i-- > 0;) {
+    if (slot(i).taken) {
+      used = std::max(used, i + 1);
+      continue;
+    }
+    if (i >= kKept && i < used_max_) madvise(staging(i), bytes_each_, MADV_DONTNEED);
+    slot(i).next_free = first_free_;
+    first_free_ = i;
   }
+  used_max_ = used;
 }
 
 }  // namespace dpfs::devfuse

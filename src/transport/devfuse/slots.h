@@ -21,7 +21,11 @@ struct Slot : dpfs::Request {
   iovec message{};  // what the views in and out point to: all the room that there is
   iovec reply{};
   iovec message_part{};
+  iovec reply_part{};
   uint32_t next_free = 0;
+  bool taken = false;
+  bool answered = false;
+  bool with_reader = false;  // it is being served by who has read it, and will write the reply
 };
 
 // The slots of one mount, last in, first out, so that few of them are ever touched: memory that is
@@ -32,7 +36,7 @@ class Slots {
   // background_max); the rest is for threads that wait for their own.
   static constexpr uint32_t kCount = 256;
   // Those that keep their memory: enough for a few streams, small enough for many mounts.
-  static constexpr uint32_t kKept = 8;
+  static constexpr uint32_t kKept = 24;
   // A WRITE's header and arguments end where a page begins, so that its payload is aligned, as
   // O_DIRECT files below like it.
   static constexpr size_t kWriteArguments = sizeof(fuse::InHeader) + sizeof(fuse::WriteIn);
@@ -44,10 +48,11 @@ class Slots {
   ~Slots();
 
   uint32_t free() const noexcept { return kCount - taken_; }
+  uint32_t taken() const noexcept { return taken_; }
   // Only when some are free.
   Slot* take() noexcept;
   void give(Slot& slot) noexcept;
-  // Gives back the memory of those that only a burst has used.
+  // Gives back the memory of those that only a burst has used, and which are not taken.
   void trim() noexcept;
 
  private:

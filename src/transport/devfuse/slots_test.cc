@@ -89,5 +89,23 @@ TEST(DevfuseSlots, TrimGivesBackWhatABurstHasTouchedAndKeepsTheFirst) {
   slots.give(*taken[0]);
 }
 
+TEST(DevfuseSlots, TrimLeavesThoseThatAreTaken) {
+  Slots slots(kIoBytes);
+  std::vector<Slot*> taken = take(slots, Slots::kKept + 4);
+  for (Slot* slot : taken) *static_cast<char*>(slot->message.iov_base) = 1;
+  Slot* const last = taken.back();
+  taken.pop_back();
+  give(slots, taken);
+  slots.trim();
+  EXPECT_TRUE(is_touched(last->message.iov_base));
+  EXPECT_FALSE(is_touched(taken.back()->message.iov_base));
+  EXPECT_EQ(slots.taken(), 1u);
+  EXPECT_EQ(slots.take(), taken[0]);
+  slots.give(*taken[0]);
+  slots.give(*last);
+  slots.trim();
+  EXPECT_FALSE(is_touched(last->message.iov_base));
+}
+
 }  // namespace
 }  // namespace dpfs::devfuse

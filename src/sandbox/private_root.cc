@@ -42,10 +42,10 @@ bool lies_in(const std::string& path, const std::string& folder) {
 std::vector<std::string> outermost(std::vector<std::string> folders) {
   std::ranges::sort(folders);
   std::vector<std::string> kept;
-  for (const std::string& folder : folders) {
+  for (const std::string& path : folders) {
     const bool inside = std::ranges::any_of(
-        kept, [&folder](const std::string& other) { return lies_in(folder, other); });
-    if (!inside) kept.push_back(folder);
+        kept, [&path](const std::string& folder) { return lies_in(path, folder); });
+    if (!inside) kept.push_back(path);
   }
   return kept;
 }

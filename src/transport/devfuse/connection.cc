@@ -59,11 +59,16 @@ void Connection::answered() noexcept {
 }
 
 void Connection::greeted() noexcept {
-  const bool by_queues = (session_->negotiated().flags & fuse::init_flag::kOverIoUring) != 0;
-  if (queues_ != nullptr && (!by_queues || over_ || !queues_->start())) queues_.reset();
-  readers_.keep(queues_ != nullptr ? kReadersBesideQueues : Readers::kThreads);
+  const bool agreed = (session_->negotiated().flags & fuse::init_flag::kOverIoUring) != 0;
+  by_queues_ = agreed && !over_ && queues_->start();
+  readers_.keep(by_queues_ ? kReadersBesideQueues : Readers::kThreads);
   greeted_ = true;
   owner_.connection_begun(session_->begun());
+}
+
+void Connection::queues_refused() noexcept {
+  by_queues_ = false;
+  readers_.keep(Readers::kThreads);
 }
 
 void Connection::read_failed(Errno why) noexcept {

@@ -54,7 +54,7 @@ class Connection final : private FetchHost {
   // gets an error once `device` is closed too.
   void abandon() noexcept;
   // How requests come.
-  const char* way() const noexcept { return queues_ != nullptr ? "io_uring" : "/dev/fuse"; }
+  const char* way() const noexcept { return by_queues_ ? "io_uring" : "/dev/fuse"; }
 
  private:
   // How many wait in read(2) for the little that does not come by io_uring.
@@ -64,7 +64,7 @@ class Connection final : private FetchHost {
   void answered() noexcept override;
   void greeted() noexcept override;
   void read_failed(Errno why) noexcept override;
-  void queues_refused() noexcept override { readers_.keep(Readers::kThreads); }
+  void queues_refused() noexcept override;
   void thread_ended() noexcept override { end_if_drained(); }
 
   void end_if_drained() noexcept;
@@ -73,7 +73,8 @@ class Connection final : private FetchHost {
   const std::string name_;
   std::optional<Session> session_;  // always there; made last
   Readers readers_;
-  std::unique_ptr<UringQueues> queues_;  // nullptr: all comes by read(2)
+  std::unique_ptr<UringQueues> queues_;  // nullptr: the kernel does not offer them
+  bool by_queues_ = false;
   uint32_t in_flight_ = 0;
   bool greeted_ = false;  // the owner knows how it began
   bool over_ = false;     // nothing is fetched any more

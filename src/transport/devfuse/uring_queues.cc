@@ -103,7 +103,7 @@ bool UringQueues::start() noexcept {
   for (uint32_t queue = 0; queue < queues_.size(); ++queue) {
     if (!keep_available(queue, queue < online ? kAvailable : kAvailableOffline)) {
       stop();
-      return running_ > 0;  // they end, and say so
+      return false;
     }
   }
   return true;

@@ -43,7 +43,10 @@ Fd open_log(const std::string& log_file) {
 
 }  // namespace
 
+// What the caller has left open is not ours to hold: a script's lock, a pipe whose reader waits for
+// its end. (Before Linux 5.9 it stays.)
 Background Background::begin() {
+  close_range(STDERR_FILENO + 1, ~0U, 0);
   int ends[2];
   if (pipe2(ends, O_CLOEXEC) != 0) {
     throw std::runtime_error(fmt::format("cannot make a pipe: {}", describe(last_errno())));

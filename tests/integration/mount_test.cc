@@ -4,10 +4,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sys/file.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
@@ -187,6 +189,19 @@ TEST_P(Mount, BackgroundReturnsWhenItIsMounted) {
   EXPECT_TRUE(eventually([&] {
     return read_file(log).find("unmounted, ended") != std::string::npos;
   })) << read_file(log);
+}
+
+// Such as a script's lock, which would be held for as long as the mount is there.
+TEST_P(Mount, BackgroundKeepsNothingOfItsCallerOpen) {
+  const std::string lock = folder_ / "lock";
+  Fd inherited(open(lock.c_str(), O_RDWR | O_CREAT, 0600));  // NOLINT: not closed by exec
+  ASSERT_EQ(flock(inherited.get(), LOCK_EX), 0);
+  const std::string command = program_path() + " mount " + url() + " " + mount_point_;
+  ASSERT_EQ(std::system(command.c_str()), 0);
+  inherited.reset();
+  const Fd again(open(lock.c_str(), O_RDWR | O_CLOEXEC));
+  EXPECT_EQ(errno_of(flock(again.get(), LOCK_EX | LOCK_NB)), 0);
+  EXPECT_EQ(run_program({"umount", mount_point_}), 0);
 }
 
 TEST_P(Mount, BackgroundReturnsTheFailure) {

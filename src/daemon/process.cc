@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// Signals, limits, the log's level.
+// Standard descriptors, signals, limits, the log's level.
 #include "daemon/process.h"
 
+#include <fcntl.h>
 #include <fmt/core.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <map>
@@ -12,6 +14,14 @@
 #include "base/errno.h"
 
 namespace dpfs {
+
+void fill_standard_descriptors() noexcept {
+  for (const int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
+    // The lowest free number is given out: this one.
+    if (fcntl(fd, F_GETFD) < 0) [[maybe_unused]]
+      const int filled = open("/dev/null", O_RDWR);
+  }
+}
 
 log::Level level_of(const std::string& name) {
   static const std::map<std::string, log::Level> kLevels{{"trace", log::Level::trace},

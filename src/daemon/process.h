@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What every command that serves does with its process: signals, limits, the log's level.
+// What every command does with its process: standard descriptors, signals, limits, the log's level.
 #pragma once
 
 #include <chrono>
@@ -14,6 +14,10 @@ namespace dpfs {
 
 // A request that hangs below (a dead network mount) must not keep the process for ever.
 inline constexpr std::chrono::seconds kStopPatience{10};
+
+// Puts /dev/null where standard input, output or error is closed, so that nothing that is opened
+// later is taken for them. Before anything else is opened.
+void fill_standard_descriptors() noexcept;
 
 // trace, debug, info, warn or error. Throws std::out_of_range for any other.
 log::Level level_of(const std::string& name);

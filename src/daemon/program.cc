@@ -9,6 +9,7 @@
 
 #include "cli/bench.h"
 #include "daemon/mount_command.h"
+#include "daemon/process.h"
 #include "daemon/serve_command.h"
 #include "daemon/virtiofsd_command.h"
 
@@ -39,6 +40,7 @@ Examples:
 }  // namespace
 
 int program_main(int argc, char** argv, const Backends& backends) {
+  fill_standard_descriptors();
   if (argc > 0 && is_mount_helper(argv[0])) return mount_helper_main(argc, argv, backends);
   if (argc > 0 && is_virtiofsd(argv[0])) return virtiofsd_main(argc, argv, backends);
   const std::string_view command = argc > 1 ? argv[1] : "";

@@ -204,6 +204,15 @@ TEST_P(Mount, BackgroundKeepsNothingOfItsCallerOpen) {
   EXPECT_EQ(run_program({"umount", mount_point_}), 0);
 }
 
+// As from an inittab: what is opened first would be taken for the standard output.
+TEST_P(Mount, StandardDescriptorsMayBeClosed) {
+  const std::string command =
+      program_path() + " mount " + url() + " " + mount_point_ + " <&- >&- 2>&-";
+  ASSERT_EQ(std::system(command.c_str()), 0);
+  EXPECT_EQ(read_file(mount_point_ + "/file"), "the quick brown fox");
+  EXPECT_EQ(run_program({"umount", mount_point_}), 0);
+}
+
 TEST_P(Mount, BackgroundReturnsTheFailure) {
   std::string said;
   EXPECT_EQ(run_program({"mount", "local:/does/not/exist", mount_point_}, &said), 1);

@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Nodes that are found again by their number: what an NFS server in the tenant needs.
+#include <atomic>
+#include <filesystem>
+#include <thread>
+
 #include "backend/local/local_fs_harness.h"
 
 namespace dpfs::local {
@@ -48,6 +52,29 @@ TEST_F(Export, ForgottenNodeOfAnUnlinkedFileIsStale) {
   host_write("file", "");  // perhaps with the same inode number
   EXPECT_NE(node("file"), file);
   EXPECT_EQ(look_up_handle(file).error(), Errno::stale);
+}
+
+// While the number is being given to a new inode, Linux says ENOMEM of the old one.
+TEST_F(Export, ForgottenNodeOfAnUnlinkedFileIsStaleAlsoWhileItsNumberIsUsedAgain) {
+  host_write("file", "");
+  const NodeId file = node("file");
+  forget(file);
+  std::filesystem::remove(share / "file");
+  std::atomic<bool> enough{false};
+  std::thread maker([&] {
+    while (!enough) {
+      host_write("other", "");
+      std::filesystem::remove(share / "other");
+    }
+  });
+  for (int i = 0; i < 20'000; ++i) {
+    const Errno why = look_up_handle(file).error();
+    if (why == Errno::stale) continue;
+    ADD_FAILURE() << describe(why);
+    break;
+  }
+  enough = true;
+  maker.join();
 }
 
 TEST_F(Export, ForgottenNodesHaveNoDescriptor) {

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <fcntl.h>
+#include <unistd.h>
 
 #include <cstddef>
 #include <cstdint>
@@ -30,9 +31,16 @@ struct FileHandle {
     return size != 0;
   }
   // `mount_fd` is open, without O_PATH, on anything of the same mount. ESTALE: the inode is gone.
+  // May block.
   Result<int> open(int mount_fd, int flags) noexcept {
-    return checked(
-        [&] { return ::open_by_handle_at(mount_fd, as_kernel(), flags | O_CLOEXEC | O_NOFOLLOW); });
+    Result<int> fd = open_once(mount_fd, flags);
+    // Linux says ENOMEM, too, while the number of an inode that is gone becomes that of a new one
+    // (iget_locked() finds it being created). ESTALE follows when that has been done.
+    for (int i = 0; i < kTriesMax && !fd && fd.error() == Errno::nomem; ++i) {
+      ::usleep(kPauseUs);
+      fd = open_once(mount_fd, flags);
+    }
+    return fd;
   }
 
   uint64_t hash() const noexcept {
@@ -42,6 +50,13 @@ struct FileHandle {
   }
 
  private:
+  static constexpr int kTriesMax = 20;
+  static constexpr useconds_t kPauseUs = 100;
+
+  Result<int> open_once(int mount_fd, int flags) noexcept {
+    return checked(
+        [&] { return ::open_by_handle_at(mount_fd, as_kernel(), flags | O_CLOEXEC | O_NOFOLLOW); });
+  }
   ::file_handle* as_kernel() noexcept { return reinterpret_cast<::file_handle*>(this); }
 };
 static_assert(offsetof(FileHandle, bytes) == offsetof(::file_handle, f_handle));

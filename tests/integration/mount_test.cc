@@ -152,6 +152,20 @@ TEST_P(Mount, BusyMountIsNotUnmountedUnlessLazily) {
   EXPECT_EQ(mounted.process().wait(), 0) << "its last user has gone";
 }
 
+// Linux does not wait for the RELEASE that frees the lock, and requests are fetched side by side.
+TEST_P(Mount, LockOfAClosedFileIsFree) {
+  MountedDaemon mounted(GetParam(), url(), mount_point_);
+  ASSERT_TRUE(mounted.wait_until_ready());
+  const std::string path = mount_point_ + "/file";
+  for (int i = 0; i < 2000; ++i) {
+    const Fd first(open(path.c_str(), O_RDWR));
+    Fd second(open(path.c_str(), O_RDWR));
+    ASSERT_EQ(errno_of(flock(second.get(), LOCK_EX)), 0);
+    second.reset();
+    ASSERT_EQ(errno_of(flock(first.get(), LOCK_EX | LOCK_NB)), 0) << "at " << i;
+  }
+}
+
 TEST_P(Mount, SigtermEndsABusyMountAndSaysSo) {
   MountedDaemon mounted(GetParam(), url(), mount_point_);
   ASSERT_TRUE(mounted.wait_until_ready());

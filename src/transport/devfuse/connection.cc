@@ -8,6 +8,20 @@
 #include "base/log.h"
 
 namespace dpfs::devfuse {
+namespace {
+
+// How often a request that is early asks again: 5 ms.
+constexpr uint32_t kAskedMax = 100;
+// Where numbers do not come as we think, nobody waits for them any more.
+constexpr uint32_t kWaitsInVainMax = 8;
+
+// Whether it makes a difference if a file was closed before.
+bool asks_for_lock(uint32_t opcode) noexcept {
+  return opcode == static_cast<uint32_t>(fuse::Opcode::setlk) ||
+         opcode == static_cast<uint32_t>(fuse::Opcode::getlk);
+}
+
+}  // namespace
 
 Connection::Connection(Reactor& reactor, ConnectionOwner& owner, FileSystem& fs, std::string name,
                        int device, const Options& options, SessionCounters& counters)
@@ -46,6 +60,18 @@ void Connection::end_if_drained() noexcept {
   if (queues_ != nullptr && queues_->running() > 0) return;
   told_ = true;
   owner_.connection_ended();
+}
+
+bool Connection::may_serve(const dpfs::Request& request, uint32_t times_asked) noexcept {
+  IoView in = request.in;
+  const Result<fuse::InHeader> header = in.load<fuse::InHeader>();
+  if (!header) return true;
+  order_.fetched(header->unique);
+  if (!asks_for_lock(header->opcode) || waits_in_vain_ >= kWaitsInVainMax) return true;
+  const bool early = order_.is_early(header->unique);
+  if (early && times_asked < kAskedMax) return false;
+  if (times_asked > 0) waits_in_vain_ = early ? waits_in_vain_ + 1 : 0;
+  return true;
 }
 
 void Connection::serve(dpfs::Request& request) noexcept {

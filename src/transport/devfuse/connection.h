@@ -12,6 +12,7 @@
 #include "io/reactor.h"
 #include "transport/devfuse/fetch_host.h"
 #include "transport/devfuse/readers.h"
+#include "transport/devfuse/request_order.h"
 #include "transport/devfuse/uring_queues.h"
 
 namespace dpfs::devfuse {
@@ -60,6 +61,7 @@ class Connection final : private FetchHost {
   // How many wait in read(2) for the little that does not come by io_uring.
   static constexpr uint32_t kReadersBesideQueues = 2;
 
+  bool may_serve(const dpfs::Request& request, uint32_t times_asked) noexcept override;
   void serve(dpfs::Request& request) noexcept override;
   void answered() noexcept override;
   void greeted() noexcept override;
@@ -71,6 +73,8 @@ class Connection final : private FetchHost {
 
   ConnectionOwner& owner_;
   const std::string name_;
+  RequestOrder order_;
+  uint32_t waits_in_vain_ = 0;      // for requests that were made earlier, one after another
   std::optional<Session> session_;  // always there; made last
   Readers readers_;
   std::unique_ptr<UringQueues> queues_;  // nullptr: the kernel does not offer them

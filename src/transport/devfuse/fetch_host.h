@@ -2,6 +2,9 @@
 // FetchHost: who serves the requests that threads fetch from the kernel.
 #pragma once
 
+#include <chrono>
+#include <cstdint>
+
 #include "base/errno.h"
 #include "fuse/request.h"
 
@@ -10,6 +13,11 @@ namespace dpfs::devfuse {
 // All on the reactor.
 class FetchHost {
  public:
+  // How much later.
+  static constexpr std::chrono::microseconds kAskAgainAfter{50};
+  // False: the request has come before one that was made earlier, and has to wait for that. To be
+  // asked again a little later, with the number of times that it has been asked.
+  virtual bool may_serve(const dpfs::Request& request, uint32_t times_asked) noexcept = 0;
   virtual void serve(dpfs::Request& request) noexcept = 0;
   // A request that serve() was given has been answered.
   virtual void answered() noexcept = 0;

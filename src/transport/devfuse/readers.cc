@@ -6,6 +6,7 @@
 
 #include <exception>
 #include <span>
+#include <thread>
 
 #include "base/assert.h"
 
@@ -99,11 +100,14 @@ bool Readers::read_one(Reader& reader) noexcept {
   slot.sink = this;
   bool goes_on = false;
   bool greets = false;
-  {
+  for (uint32_t asked = 0;; ++asked) {
+    if (asked > 0) std::this_thread::sleep_for(FetchHost::kAskAgainAfter);
     const Reactor::Visit visit(reactor_, reader);
+    if (!host_.may_serve(slot, asked)) continue;
     goes_on = serve(reader, slot);
     greets = !greeted_;
     greeted_ = true;
+    break;
   }
   // A slot that somebody else answers may be anybody's by now.
   if (reader.slot == &slot && slot.answered) {

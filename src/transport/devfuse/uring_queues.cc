@@ -12,6 +12,7 @@
 #include <new>
 #include <string>
 #include <system_error>
+#include <thread>
 
 #include "base/assert.h"
 #include "base/fd.h"
@@ -188,14 +189,17 @@ bool UringQueues::work(Worker& worker) noexcept {
   if (worker.thread.interrupted()) return false;
   const Errno why = worker.fetch();
   if (why == Errno::intr || why == Errno::again) return true;
-  {
+  for (uint32_t asked = 0;; ++asked) {
+    if (asked > 0) std::this_thread::sleep_for(FetchHost::kAskAgainAfter);
     const Reactor::Visit visit(reactor_, worker);
     if (why != Errno::none) {
       if (why != Errno::notconn && !connection_is_over()) refused(why);
       return false;
     }
     if (stopped_) return false;  // the kernel gives it back to who waits when the device is closed
+    if (!host_.may_serve(worker, asked)) continue;
     serve(worker);
+    break;
   }
   worker.answered.wait(false, std::memory_order_acquire);
   return !worker.abandoned;

@@ -35,9 +35,9 @@ constexpr uint32_t kIdleTicksMax = 200;
 constexpr std::chrono::seconds kIdleFollowerLife{5};
 // How many followers stay: one watches, one is ready to watch when that one leads.
 constexpr uint32_t kIdleFollowersKept = 1;
-// Who waits for the lead first spins, about as long as a request takes. Then it sleeps, and looks
+// Who waits for the lead first spins, longer than most requests take. Then it sleeps, and looks
 // now and then whether the leader sleeps, too.
-constexpr std::chrono::microseconds kSpin{10};
+constexpr std::chrono::microseconds kSpin{20};
 constexpr uint32_t kSpinsPerLook = 64;
 constexpr std::chrono::microseconds kLookEvery{100};
 // How long others may be faster than one who waits.

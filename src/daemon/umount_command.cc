@@ -47,7 +47,7 @@ int umount_main(int argc, char** argv) {
     return app.exit(error) == 0 ? 0 : 2;
   }
   directory = absolute_directory(directory);
-  const std::string type = devfuse::type_mounted_at(directory);
+  const std::string type = devfuse::mounted_at(directory).type;
   if (!type.starts_with("fuse")) {
     fmt::print(stderr, "dpfs umount: '{}' is {}\n", directory,
                type.empty() ? "not mounted" : fmt::format("a mount of type {}", type));

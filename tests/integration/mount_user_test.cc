@@ -85,6 +85,14 @@ TEST_F(MountByUser, IsForThatUserAlone) {
   EXPECT_FALSE(is_mounted(mount_point_));
 }
 
+TEST_F(MountByUser, AnotherUserMayNotUnmountItAndIsToldSo) {
+  ASSERT_EQ(run_program({"mount", "local:" + share_, mount_point_}, &said_), 0) << said_;
+  EXPECT_EQ(as_nobody(program_path() + " umount " + mount_point_), 1);
+  EXPECT_THAT(said_, HasSubstr("who mounted it may"));
+  EXPECT_TRUE(is_mounted(mount_point_));
+  EXPECT_EQ(run_program({"umount", mount_point_}), 0);
+}
+
 TEST_F(MountByUser, WithoutFusermountItSaysWhatToInstall) {
   EXPECT_EQ(as_nobody("PATH=/nowhere; " + mount_command()), 1);
   EXPECT_THAT(said_, HasSubstr("apt install fuse3"));

@@ -13,15 +13,15 @@ def say(text):
     print(f"bench: {text}", flush=True)
 
 
-def add_options(parser, results):
-    """`results`: the folder below build/ where they go."""
+def add_options(parser, results, where="below --output"):
+    """`results`: the folder below build/ where they go. `where`: what is measured, by default."""
     parser.add_argument("--dpfs", type=pathlib.Path, default=ROOT / "build/release/dpfs",
                         help="the program (default: %(default)s)")
     parser.add_argument("--output", type=pathlib.Path, default=ROOT / "build" / results,
                         help="where the results go (default: %(default)s)")
     parser.add_argument("--folder", type=pathlib.Path,
                         help="where to put the directory: choose the file system to measure on "
-                             "(default: below --output)")
+                             f"(default: {where})")
     parser.add_argument("--rounds", type=int, default=5, help="runs of each peer (default: 5)")
 
 

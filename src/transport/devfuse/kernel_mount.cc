@@ -11,10 +11,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cstdlib>
 #include <cstring>
 #include <fstream>
 #include <sstream>
 #include <stdexcept>
+#include <string_view>
 #include <vector>
 
 namespace dpfs::devfuse {
@@ -175,6 +177,17 @@ std::string unescaped(const std::string& text) {
   return out;
 }
 
+// user_id= of a FUSE mount's options.
+std::optional<uid_t> user_of(const std::string& options) {
+  constexpr std::string_view kUser = "user_id=";
+  std::istringstream each(options);
+  for (std::string option; std::getline(each, option, ',');) {
+    if (!option.starts_with(kUser)) continue;
+    return static_cast<uid_t>(std::strtoul(option.c_str() + kUser.size(), nullptr, 10));
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
 Fd mount_at(const std::string& directory, const MountOptions& options) {
@@ -190,12 +203,13 @@ Result<Unit> unmount(const std::string& directory, bool lazily) noexcept {
                                            : std::vector<std::string>{"-u", "--", directory},
                                     -1);
   if (status == 0) return Unit{};
-  return status == kNoSuchProgram ? Errno::perm : Errno::busy;
+  const bool may = status != kNoSuchProgram && mounted_at(directory).user == getuid();
+  return may ? Errno::busy : Errno::perm;
 }
 
-std::string type_mounted_at(const std::string& directory) {
+MountPoint mounted_at(const std::string& directory) {
   std::ifstream file("/proc/self/mountinfo");
-  std::string type;
+  MountPoint found;
   for (std::string line; std::getline(file, line);) {
     std::istringstream words(line);
     std::string skipped;
@@ -204,9 +218,11 @@ std::string type_mounted_at(const std::string& directory) {
     if (unescaped(where) != directory) continue;
     const size_t dash = line.find(" - ");
     if (dash == std::string::npos) continue;
-    std::istringstream(line.substr(dash + 3)) >> type;  // the last one lies on top
+    std::string options;
+    std::istringstream(line.substr(dash + 3)) >> found.type >> skipped >> options;  // the top one
+    found.user = user_of(options);
   }
-  return type;
+  return found;
 }
 
 }  // namespace dpfs::devfuse

@@ -2,6 +2,9 @@
 // Mounting and unmounting: by mount(2) as root, by fusermount3 as anybody else.
 #pragma once
 
+#include <sys/types.h>
+
+#include <optional>
 #include <string>
 
 #include "base/fd.h"
@@ -19,7 +22,11 @@ Fd mount_at(const std::string& directory, const MountOptions& options);
 // somebody else's. Blocks while the file system writes what it has kept back.
 Result<Unit> unmount(const std::string& directory, bool lazily) noexcept;
 
-// What is mounted on `directory` now, of /proc/self/mountinfo: "fuse.dpfs", or "" for nothing.
-std::string type_mounted_at(const std::string& directory);
+// What is mounted on a directory, as /proc/self/mountinfo has it.
+struct MountPoint {
+  std::string type;           // "fuse.dpfs", or "" for nothing
+  std::optional<uid_t> user;  // who mounted it, of a FUSE mount
+};
+MountPoint mounted_at(const std::string& directory);
 
 }  // namespace dpfs::devfuse

@@ -28,7 +28,7 @@ namespace dpfs::devfuse {
 class Readers final : private ReplySink {
  public:
   // How many wait where all requests come this way.
-  static constexpr uint32_t kThreads = 14;
+  static constexpr uint32_t kThreads = 12;
   // How many there may be, with those that are inside calls that take long.
   static constexpr uint32_t kThreadsMax = 128;
 

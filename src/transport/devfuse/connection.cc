@@ -68,9 +68,13 @@ bool Connection::may_serve(const dpfs::Request& request, uint32_t times_asked) n
   if (!header) return true;
   order_.fetched(header->unique);
   if (!asks_for_lock(header->opcode) || waits_in_vain_ >= kWaitsInVainMax) return true;
-  const bool early = order_.is_early(header->unique);
-  if (early && times_asked < kAskedMax) return false;
-  if (times_asked > 0) waits_in_vain_ = early ? waits_in_vain_ + 1 : 0;
+  if (order_.is_early(header->unique)) {
+    if (times_asked < kAskedMax) return false;
+    order_.give_up();
+    ++waits_in_vain_;
+  } else if (times_asked > 0) {
+    waits_in_vain_ = 0;
+  }
   return true;
 }
 

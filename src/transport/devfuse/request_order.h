@@ -11,8 +11,8 @@ namespace dpfs::devfuse {
 // his answers, but Linux does not wait for that of the RELEASE by which close(2) gives up a lock: a
 // lock that is asked for afterwards must not be served before it.
 //
-// Remembers the last 64 numbers. One that never comes (its asker was killed) is missed until 64
-// others have come.
+// Remembers the last 64 numbers. One that never comes (its asker was killed) is missed until 63
+// others have come, or it is given up.
 class RequestOrder {
  public:
   // The number of a request that has been fetched. Again for the same one: nothing.
@@ -36,6 +36,9 @@ class RequestOrder {
     const uint64_t age = number < last_ ? last_ - number : 0;
     return age < kNumbers - 1 && (missing_ >> (age + 1)) != 0;
   }
+
+  // Those that have not come are not waited for any more.
+  void give_up() noexcept { missing_ = 0; }
 
  private:
   static constexpr uint64_t kNumbers = 64;

@@ -75,6 +75,16 @@ TEST(RequestOrder, NumberThatNeverComesIsForgotten) {
   EXPECT_FALSE(order.is_early(unique));
 }
 
+TEST(RequestOrder, NobodyIsEarlyForANumberThatWasGivenUp) {
+  RequestOrder order;
+  order.fetched(2);
+  order.fetched(6);
+  order.give_up();
+  EXPECT_FALSE(order.is_early(6));
+  order.fetched(10);
+  EXPECT_TRUE(order.is_early(10)) << "another one";
+}
+
 TEST(RequestOrder, LeapLeavesOnlyGapsThatAreRemembered) {
   RequestOrder order;
   order.fetched(2);

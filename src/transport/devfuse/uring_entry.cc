@@ -100,7 +100,6 @@ void UringEntry::hand_in() noexcept {
   }
   const fuse::UringCmdReq command{.commit_id = commit_id_, .qid = static_cast<uint16_t>(queue_)};
   std::memcpy(submission->cmd, &command, sizeof command);
-  registered_ = true;
   handed_in_ = true;
 }
 
@@ -110,6 +109,7 @@ void UringEntry::take() noexcept {
   fuse::InHeader in_header;
   std::memcpy(&in_header, headers_->in_out, sizeof in_header);
   commit_id_ = sizes.commit_id;
+  registered_ = true;
   // The first argument's size is what is left of the message's.
   const size_t payload = std::min<size_t>(sizes.payload_sz, payload_bytes_);
   const size_t rest = in_header.len - std::min<size_t>(in_header.len, sizeof in_header + payload);

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Fetches once what the VM tenant is made of: QEMU, a Debian kernel, virtiofsd, guest programs.
+"""Fetches once what the VM tenant is made of, and what it works with: QEMU, a Debian kernel, guest
+programs, virtiofsd, NFS-Ganesha.
 
 Nothing is installed and root is not needed: the packages are unpacked into a folder outside of the
 source tree, ${DPFS_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/dpfs}, and run from there. Quick when
@@ -96,13 +97,15 @@ def fetch(folder, on_message):
         kit.initramfs.write_bytes(kit.build_initramfs())
         # The programs prove that they start before anybody relies on the kit.
         versions = {"qemu": kit.version(kit.qemu()), "virtiofsd": kit.version(kit.virtiofsd()),
-                    "suite": recipe.SUITE, "packages": sorted(package.name for package in packages)}
+                    "ganesha": kit.version(kit.ganesha(), "-v"), "suite": recipe.SUITE,
+                    "packages": sorted(package.name for package in packages)}
         (kit.folder / "manifest.json").write_text(json.dumps(versions, indent=2) + "\n")
         # There without a manifest: somebody's broken copy.
         shutil.rmtree(folder, ignore_errors=True)
         kit.folder.rename(folder)
     on_message(f"kit ready in {folder} after {time.monotonic() - begin:.0f} s "
-               f"(QEMU {versions['qemu']}, virtiofsd {versions['virtiofsd']})")
+               f"(QEMU {versions['qemu']}, virtiofsd {versions['virtiofsd']}, "
+               f"Ganesha {versions['ganesha']})")
 
 
 def download(folder, on_message):
@@ -183,7 +186,8 @@ def main():
         return 1
     if not arguments.quiet:
         manifest = json.loads((kit.folder / "manifest.json").read_text())
-        say(f"{kit.folder}: QEMU {manifest['qemu']}, virtiofsd {manifest['virtiofsd']}")
+        say(f"{kit.folder}: QEMU {manifest['qemu']}, virtiofsd {manifest['virtiofsd']}, "
+            f"Ganesha {manifest['ganesha']}")
     return 0
 
 

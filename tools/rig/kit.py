@@ -22,8 +22,9 @@ class Kit:
         self.initramfs = self.folder / "guest.cpio"
         self.loader = self.root / "usr/lib64/ld-linux-x86-64.so.2"
         libraries = self.root / "usr/lib/x86_64-linux-gnu"
-        # fio's Ceph libraries lie in a folder of their own.
-        self.library_path = f"{libraries}:{libraries}/ceph"
+        # fio's Ceph libraries and Ganesha's lie in folders of their own.
+        self.library_path = f"{libraries}:{libraries}/ceph:{self.root}/usr/lib/ganesha"
+        self.ganesha_plugins = libraries / "ganesha"
 
     def command(self, program, *arguments):
         return [str(self.loader), "--inhibit-cache", "--library-path", self.library_path,
@@ -37,9 +38,12 @@ class Kit:
     def virtiofsd(self, *arguments):
         return self.command("usr/libexec/virtiofsd", *arguments)
 
-    def version(self, command):
-        """The first dotted number that a program's --version prints."""
-        text = subprocess.run([*command, "--version"], stdin=subprocess.DEVNULL,
+    def ganesha(self, *arguments):
+        return self.command("usr/bin/ganesha.nfsd", *arguments)
+
+    def version(self, command, option="--version"):
+        """The first dotted number that a program prints when asked for its version."""
+        text = subprocess.run([*command, option], stdin=subprocess.DEVNULL,
                               capture_output=True, text=True, timeout=60)
         match = re.search(r"\d+(\.\d+)+", text.stdout)
         if text.returncode != 0 or not match:

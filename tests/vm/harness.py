@@ -32,6 +32,8 @@ class Bench:
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="dpfs-test-"))
         self.share = self.folder / "share"
         self.share.mkdir()
+        self.url = f"local:{self.share}"
+        self.attributes = has_attributes(self.share)
         self.socket = self.folder / "socket"
 
     def __enter__(self):
@@ -48,7 +50,7 @@ class Bench:
                                                 folder=self.share)
         else:
             command = daemons.dpfs_command(self.options.dpfs, socket_path=self.socket, tag=TAG,
-                                           url=f"local:{self.share}", queues=queues, extra=extra)
+                                           url=self.url, queues=queues, extra=extra)
         with daemons.Daemon(command, self.socket, self.daemon_line) as daemon:
             yield daemon
 
@@ -64,7 +66,7 @@ class Bench:
         scripts |= options.pop("files", {})
         variables = {
             "DAEMON_IS_ROOT": int(os.geteuid() == 0),
-            "HAS_ATTRIBUTES": int(has_attributes(self.share)),
+            "HAS_ATTRIBUTES": int(self.attributes),
             # Linux takes no more request queues than it has processors.
             "REQUEST_QUEUES": min(queues, smp),
         }

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A network cable that can be cut: a network namespace with one end of it, the host has the other."""
+"""A network cable that can be cut: one end in a network namespace, the other on the host."""
 import itertools
 import os
 import subprocess

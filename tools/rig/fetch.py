@@ -19,6 +19,7 @@ import argparse
 import contextlib
 import fcntl
 import json
+import lzma
 import pathlib
 import platform
 import shutil
@@ -151,8 +152,23 @@ def unpack(package, kit):
             subprocess.run(["dpkg-deb", "-x", package, folder], check=True)
             image = next(pathlib.Path(folder).glob("boot/vmlinuz-*"))
             (kit.folder / "vmlinuz").write_bytes(image.read_bytes())
+            keep_modules(pathlib.Path(folder), kit)
     else:
         subprocess.run(["dpkg-deb", "-x", package, kit.root], check=True)
+
+
+def keep_modules(kernel, kit):
+    """Those that a guest may load, unpacked: insmod of a busybox wants them so."""
+    kit.modules.mkdir()
+    for name in recipe.NFS_CLIENT:
+        # Packed or not, and in a file that may spell its name with '-'.
+        found = [path for path in kernel.glob("**/*.ko*")
+                 if path.name.split(".")[0].replace("-", "_") == name]
+        if len(found) != 1:
+            raise KitError(f"the kernel's package has {len(found)} modules {name}")
+        data = found[0].read_bytes()
+        unpacked = lzma.decompress(data) if found[0].suffix == ".xz" else data
+        (kit.modules / f"{name}.ko").write_bytes(unpacked)
 
 
 def slim(kit):

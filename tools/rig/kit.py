@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The unpacked kit: where its programs are and how they are called."""
+import json
 import pathlib
 import re
 import subprocess
@@ -20,11 +21,22 @@ class Kit:
         self.root = self.folder / "root"
         self.kernel = self.folder / "vmlinux"
         self.initramfs = self.folder / "guest.cpio"
+        self.modules = self.folder / "modules"
         self.loader = self.root / "usr/lib64/ld-linux-x86-64.so.2"
         libraries = self.root / "usr/lib/x86_64-linux-gnu"
         # fio's Ceph libraries and Ganesha's lie in folders of their own.
         self.library_path = f"{libraries}:{libraries}/ceph:{self.root}/usr/lib/ganesha"
         self.ganesha_plugins = libraries / "ganesha"
+
+    def manifest(self):
+        """Versions and packages, as they were when the kit was made."""
+        return json.loads((self.folder / "manifest.json").read_text())
+
+    def kernel_version(self):
+        """As the guest's uname -r says it."""
+        image = next(name for name in self.manifest()["packages"]
+                     if name.startswith("linux-image-"))
+        return image.removeprefix("linux-image-").split("_")[0]
 
     def command(self, program, *arguments):
         return [str(self.loader), "--inhibit-cache", "--library-path", self.library_path,
@@ -34,6 +46,10 @@ class Kit:
         """The VMM and where its firmware is: it would look beside its program, here the loader."""
         return self.command("usr/bin/qemu-system-x86_64", "-L", self.root / "usr/share/qemu",
                             "-L", self.root / "usr/share/seabios", *arguments)
+
+    def module_files(self, names):
+        """Modules of the guest's kernel, as files for the guest: a path there, and its content."""
+        return {f"modules/{name}.ko": self.modules / f"{name}.ko" for name in names}
 
     def virtiofsd(self, *arguments):
         return self.command("usr/libexec/virtiofsd", *arguments)

@@ -67,7 +67,8 @@ class Vm:
     """One guest. Use as a context manager: whatever happens, QEMU ends with it."""
 
     def __init__(self, kit, *, job=None, devices=(), files=None, memory_mib=512, smp=1,
-                 memory_max_mib=None, accelerator=None, kernel_arguments="", name="guest"):
+                 memory_max_mib=None, accelerator=None, kernel_arguments="", qemu_arguments=(),
+                 name="guest"):
         self.kit = kit
         self.name = name
         self.devices = list(devices)
@@ -75,6 +76,7 @@ class Vm:
         self.memory_max_mib = memory_max_mib
         self.smp = smp
         self.kernel_arguments = f"{KERNEL_ARGUMENTS} {kernel_arguments}"
+        self.qemu_arguments = list(qemu_arguments)
         self.accelerator = accelerator or default_accelerator(kit)
         self.job = job
         self.files = dict(files or {})
@@ -144,7 +146,7 @@ class Vm:
                 options += f",queue-size={device.queue_size}"
             arguments += ["-chardev", f"socket,id=device{number},path={device.socket}",
                           "-device", f"vhost-user-fs-pci,{options}"]
-        return self.kit.qemu(*arguments)
+        return self.kit.qemu(*arguments, *self.qemu_arguments)
 
     def events(self, timeout_s):
         """Yields what the guest says until it ends. VmError when that takes over `timeout_s`."""

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// mount_load: what tools/bench/mount_compare.py does to a mounted directory, timed in here.
+// mount_load: what tools/bench/mount_compare.py and tools/eval/nfs.py do to a mounted directory,
+// timed in here.
 //
 //   mount_load read DIR COUNT THREADS kept|dropped   4 KiB reads of DIR/data, each page once
 //   mount_load stat DIR COUNT THREADS FOLDERS FILES  lstat() by path, all over DIR/tree
@@ -7,6 +8,9 @@
 //   mount_load create DIR COUNT                      empty files in DIR/made
 //   mount_load unlink DIR COUNT                      takes them away again
 //   mount_load tree DIR FOLDERS FILES                makes DIR/tree: FOLDERS with FILES each
+//   mount_load put DIR COUNT                         files of 4 KiB in DIR/put
+//   mount_load get DIR COUNT                         reads them
+//   mount_load copy DIR                              DIR/data to DIR/copy, until it is stored
 //
 // Prints {"operations": N, "seconds": S}. Ends with status 1 and a message where anything fails: a
 // benchmark of errors is fast, and worth nothing.
@@ -182,12 +186,50 @@ void unlink_files(const std::string& directory, uint64_t count) {
   if (::rmdir(folder.c_str()) != 0) fail(folder);
 }
 
+void put_files(const std::string& directory, uint64_t count) {
+  const std::string folder = directory + "/put";
+  if (::mkdir(folder.c_str(), 0755) != 0) fail(folder);
+  const std::vector<char> content(kBlockBytes, 'x');
+  measure(count, 1, [&](uint64_t i) {
+    const Descriptor file(folder + "/" + file_name(i), O_CREAT | O_EXCL | O_WRONLY, 0644);
+    if (::write(file.get(), content.data(), content.size()) !=
+        static_cast<ssize_t>(content.size())) {
+      fail("write");
+    }
+  });
+}
+
+void get_files(const std::string& directory, uint64_t count) {
+  measure(count, 1, [&](uint64_t i) {
+    const Descriptor file(directory + "/put/" + file_name(i), O_RDONLY);
+    char block[kBlockBytes];
+    if (::read(file.get(), block, sizeof block) != static_cast<ssize_t>(sizeof block)) fail("read");
+  });
+}
+
+// Operations are pieces of it.
+void copy_data(const std::string& directory) {
+  constexpr size_t kPieceBytes = 1 << 20;
+  const Stopwatch watch;
+  const Descriptor from(directory + "/data", O_RDONLY);
+  const Descriptor to(directory + "/copy", O_CREAT | O_TRUNC | O_WRONLY, 0644);
+  std::vector<char> piece(kPieceBytes);
+  uint64_t pieces = 0;
+  for (ssize_t size = 0; (size = ::read(from.get(), piece.data(), piece.size())) != 0; ++pieces) {
+    if (size < 0) fail("read");
+    if (::write(to.get(), piece.data(), static_cast<size_t>(size)) != size) fail("write");
+  }
+  if (::fsync(to.get()) != 0) fail("fsync");
+  watch.print(pieces);
+}
+
 [[noreturn]] void usage() {
   std::fputs(
       "usage: mount_load read DIR COUNT THREADS kept|dropped\n"
       "       mount_load stat DIR COUNT THREADS FOLDERS FILES\n"
       "       mount_load walk DIR\n"
-      "       mount_load create|unlink DIR COUNT\n"
+      "       mount_load create|unlink|put|get DIR COUNT\n"
+      "       mount_load copy DIR\n"
       "       mount_load tree DIR FOLDERS FILES\n",
       stderr);
   std::exit(2);
@@ -213,6 +255,12 @@ int main(int argc, char** argv) {
     make_files(directory, number(2));
   } else if (job == "unlink" && words.size() == 3) {
     unlink_files(directory, number(2));
+  } else if (job == "put" && words.size() == 3) {
+    put_files(directory, number(2));
+  } else if (job == "get" && words.size() == 3) {
+    get_files(directory, number(2));
+  } else if (job == "copy" && words.size() == 2) {
+    copy_data(directory);
   } else if (job == "tree" && words.size() == 4) {
     make_tree(directory, number(2), number(3));
   } else {

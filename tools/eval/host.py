@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Throughput by depth and what latency is made of, without a VM: `dpfs bench` is the tenant."""
+import json
+import subprocess
+
+from stage import DATA_FILE, OURS, EvalError
+
+import measure
+import plan
+
+DEPTHS = (1, 2, 4, 8, 16, 32, 64, 128)
+LIBNFS = "libnfs"
+FLOOR = "bare TCP"
+OURS_WRITES = "dpfs, writes"
+NULL = "null device"
+TIMEOUT_S = 120
+
+
+def peers_of(stage):
+    def command(socket_path, _folder):
+        return measure.daemon.dpfs_command(stage.dpfs, socket_path=socket_path, tag="bench",
+                                           url=stage.url())
+    return (measure.Peer(OURS, command, ""), measure.null_peer(NULL, stage.dpfs))
+
+
+def bench_of(stage):
+    effort = stage.effort
+    # Server, daemon and tenant share what cores there are; the kernel chooses.
+    return measure.Bench(stage.dpfs, stage.server.exported, stage.folder / "bench",
+                         seconds=effort.seconds, warmup_s=effort.seconds / 4,
+                         file_size=effort.data_mib << 20, cores=None)
+
+
+def run_bench(bench, peer, job, depth, null_device=False):
+    """Rate and latency of one run. The tenant sleeps until it is interrupted, as Linux does."""
+    group = plan.Group(f"{job} at {depth}", (job,), depth, null_device=null_device)
+    [found] = [each for each in bench.run(peer, group)["jobs"] if each["operations"]]
+    return {"rate": found["operations_per_second"], "p50_us": found["latency_ns"]["p50"] / 1000,
+            "p99_us": found["latency_ns"]["p99"] / 1000,
+            "cpu_us": (found["daemon_cpu_ns_per_operation"] or 0) / 1000}
+
+
+def run_program(*command):
+    done = subprocess.run([str(word) for word in command], capture_output=True, text=True,
+                          timeout=TIMEOUT_S)
+    if done.returncode != 0:
+        raise EvalError(done.stderr.strip() or f"{command[0]} failed")
+    found = json.loads(done.stdout)
+    return {"rate": found["operations"] / found["seconds"], "p50_us": found["latency_us"]["p50"],
+            "p99_us": found["latency_us"]["p99"], "cpu_us": found.get("cpu_us")}
+
+
+def run_libnfs(stage, depth):
+    server = stage.server
+    return run_program(stage.programs / "libnfs_load", server.address, server.port,
+                       f"/{server.NAME}/{DATA_FILE}", depth, stage.effort.seconds)
+
+
+def run_floor(stage, depth):
+    return run_program(stage.programs / "tcp_floor", depth, stage.effort.seconds)
+
+
+def has_libnfs(stage):
+    if (stage.programs / "libnfs_load").exists():
+        return True
+    stage.note("SKIPPED libnfs: libnfs-dev was not installed when the evaluation was built")
+    return False
+
+
+def throughput(stage):
+    """results[peer][depth]: what each round found."""
+    measure.make_data_file(stage.server.exported, stage.effort.data_mib << 20)
+    bench = bench_of(stage)
+    ours, _ = peers_of(stage)
+    runs = {OURS: lambda depth: run_bench(bench, ours, "randread", depth),
+            OURS_WRITES: lambda depth: run_bench(bench, ours, "randwrite", depth),
+            FLOOR: lambda depth: run_floor(stage, depth)}
+    if has_libnfs(stage):
+        runs[LIBNFS] = lambda depth: run_libnfs(stage, depth)
+    return interleaved(runs, DEPTHS, stage.effort.rounds)
+
+
+def interleaved(runs, depths, rounds):
+    results = {name: {depth: [] for depth in depths} for name in runs}
+    for round_number in range(rounds):
+        names = list(runs) if round_number % 2 == 0 else list(runs)[::-1]
+        for depth in depths:
+            for name in names:
+                results[name][depth].append(runs[name](depth))
+    return results
+
+
+def latency(stage):
+    """results[peer][1]: one request in flight, each round's."""
+    measure.make_data_file(stage.server.exported, stage.effort.data_mib << 20)
+    bench = bench_of(stage)
+    ours, null = peers_of(stage)
+    runs = {NULL: lambda depth: run_bench(bench, null, "randread", depth, null_device=True),
+            OURS: lambda depth: run_bench(bench, ours, "randread", depth),
+            FLOOR: lambda depth: run_floor(stage, depth)}
+    if has_libnfs(stage):
+        runs[LIBNFS] = lambda depth: run_libnfs(stage, depth)
+    return interleaved(runs, (1,), stage.effort.rounds)

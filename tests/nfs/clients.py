@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the cases work with: a server, mounts of it, loads on them; nothing here can hang for ever."""
+"""What the cases work with: a server, its mounts, loads on them; nothing here can hang for ever."""
 import contextlib
 import json
 import multiprocessing

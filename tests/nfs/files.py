@@ -140,7 +140,7 @@ def unlink_open(agent, folder):
 
 
 def unlinked_and_killed(bench):
-    """Files that were open and unlinked when their daemon was killed are removed by the next one."""
+    """Files that were open and unlinked when their daemon was killed: the next one removes them."""
     server = bench.server()
     mounted = bench.mount(server.url())
     with Agent() as agent:

@@ -2,15 +2,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Works in a directory, writes down elsewhere what was acknowledged, and checks it afterwards.
 
-  tests/nfs/load.py blocks /mnt/work --journal /tmp/j      until a line comes, or standard input ends
-  tests/nfs/load.py verify /mnt/work --journal /tmp/j      the same directory, perhaps by another path
+  tests/nfs/load.py blocks /mnt/work --journal /tmp/j      until a line comes, or input ends
+  tests/nfs/load.py verify /mnt/work --journal /tmp/j      the same directory, by any path to it
 
   blocks     blocks at random places of a few files, then fsync; each block names its generation
   synced     the same through O_SYNC: each write is acknowledged by itself
   appends    numbered lines by O_APPEND, fsync after each few
   names      create, rename, link, unlink, mkdir, rmdir: each has to work, exactly once
-  verify     compares everything with the journal: acknowledged generations must be there, newer ones
-             may be; lines are in order and none is there twice; names are those that were made
+  verify     compares everything with the journal: acknowledged generations must be there, newer
+             ones may be; lines are in order and none is there twice; names are those that were made
 
 The journal gets what is going to be written before it is, and that it was acknowledged after. Any
 error of the file system ends the work with status 1. The last line is a JSON object: acknowledged,
@@ -234,7 +234,7 @@ def note_blocks(blocks, kind, file, first, count, generation):
         if kind == "intent":
             tried.append(generation)
         else:
-            # Tried before and not acknowledged by itself: fsync has acknowledged the newest of them.
+            # Of those tried before and not acknowledged by themselves only the newest is there.
             newest = max(acknowledged, generation)
             blocks[file, block] = (newest, [one for one in tried if one > newest])
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Locks of two clients of one export: they exclude each other, also over a restart of the server."""
+"""Locks of two clients of one export: they exclude each other, over a restart of the server, too."""
 import contextlib
 import os
 import time

@@ -4,6 +4,7 @@
 
   tools/rig/demo.py --dpfs build/release/dpfs
   tools/rig/demo.py --dpfs build/release/dpfs --verbose     with what QEMU and dpfs log
+  tools/rig/demo_nfs.py --dpfs build/release/dpfs           the same with an NFS server behind it
 
 Everything it starts ends with it, and the scratch directory is removed. Kernel and QEMU are fetched
 once and cached. Exit status 0 when what was written on one side was read the same on the other.
@@ -61,12 +62,21 @@ class Screen:
 
 
 class Demo:
+    """Serves a local directory. Others serve something else and go on with other steps."""
+
+    title = "1. The operator serves a directory"
+    jobs = (JOB,)
+    steps = 7
+    # What else may go wrong, and ends it with a message.
+    errors = ()
+
     def __init__(self, options, screen):
         self.options = options
         self.screen = screen
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="dpfs-demo-"))
         self.share = self.folder / "share"
         self.share.mkdir()
+        self.url = f"local:{self.share}"
         self.socket = self.folder / "socket"
         self.sums = {}
         self.good = True
@@ -74,9 +84,10 @@ class Demo:
     def run(self, kit):
         begin = time.monotonic()
         screen = self.screen
-        screen.title("1. The operator serves a directory")
+        screen.title(self.title)
+        self.introduce()
         command = daemons.dpfs_command(self.options.dpfs, socket_path=self.socket, tag=TAG,
-                                       url=f"local:{self.share}", queues=QUEUES)
+                                       url=self.url, queues=QUEUES)
         screen.command("host", " ".join(command))
         self.write_files()
         with daemons.Daemon(command, self.socket, self.daemon_line) as daemon:
@@ -84,8 +95,9 @@ class Demo:
             screen.title("2. A tenant boots: a Debian kernel as it comes, nothing installed")
             how = "by KVM" if accelerator == "kvm" else "emulated: KVM does not work here"
             screen.output(f"QEMU, 2 processors, {how}")
-            with Vm(kit, job=JOB.read_text(), devices=[Device(str(self.socket), TAG, QUEUES)],
-                    smp=2, accelerator=accelerator, name="tenant") as vm:
+            job = "".join(path.read_text() for path in self.jobs)
+            with Vm(kit, job=job, devices=[Device(str(self.socket), TAG, QUEUES)], smp=2,
+                    accelerator=accelerator, name="tenant") as vm:
                 self.follow(vm)
             if vm.exit_status != 0:
                 self.fail("the tenant ended with an error")
@@ -97,6 +109,9 @@ class Demo:
         screen.verdict(self.good, f"{'all sums are equal; ' if self.good else ''}"
                                   f"{time.monotonic() - begin:.1f} s in total")
         return self.good
+
+    def introduce(self):
+        """What is there before dpfs is."""
 
     def write_files(self):
         data = os.urandom(FILE_MIB * MIB)
@@ -160,7 +175,7 @@ class Demo:
 
     def show_counters(self, daemon):
         """The device's own account, which dpfs logs on SIGUSR1."""
-        self.screen.title("7. What the device did")
+        self.screen.title(f"{self.steps}. What the device did")
         self.screen.command("host", f"kill -USR1 {daemon.pid}")
         counters = sorted(daemon.ask_counters(), key=lambda counter: -counter.requests)
         if not counters:
@@ -176,8 +191,8 @@ class Demo:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__,
+def main(kind=Demo, description=__doc__):
+    parser = argparse.ArgumentParser(description=description,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--dpfs", type=pathlib.Path, default=pathlib.Path("build/release/dpfs"))
     parser.add_argument("--verbose", action="store_true", help="also what QEMU and dpfs log")
@@ -187,12 +202,12 @@ def main():
         if not os.access(options.dpfs, os.X_OK):
             raise fetch.FetchError(f"there is no program {options.dpfs}; ./dev demo builds it")
         kit = fetch.ensure()
-        demo = Demo(options, Screen())
+        demo = kind(options, Screen())
         try:
             return 0 if demo.run(kit) else 1
         finally:
             demo.close()
-    except (fetch.FetchError, daemons.DaemonError, VmError, OSError) as error:
+    except (fetch.FetchError, daemons.DaemonError, VmError, OSError, *kind.errors) as error:
         print(f"demo: error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

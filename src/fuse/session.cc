@@ -2,6 +2,8 @@
 // Dispatch of FUSE messages to a file system.
 #include "fuse/session.h"
 
+#include <fcntl.h>
+
 #include <algorithm>
 #include <concepts>
 #include <type_traits>
@@ -30,6 +32,9 @@ constexpr uint64_t kOfferedFlags =
 
 template <class Args>
 concept SaysSizeWhenEmpty = std::same_as<Args, GetxattrArgs> || std::same_as<Args, ListxattrArgs>;
+template <class Args>
+concept Opens = std::same_as<Args, OpenArgs> || std::same_as<Args, CreateArgs> ||
+                std::same_as<Args, TmpfileArgs>;
 
 uint64_t offered_flags(const Session::Options& options) noexcept {
   uint64_t flags = kOfferedFlags | options.transport_flags;
@@ -37,13 +42,8 @@ uint64_t offered_flags(const Session::Options& options) noexcept {
   return flags;
 }
 
-// True for the question "how long would it be?", which is answered by a GetxattrOut instead of
-// bytes.
-template <class Args>
-bool asks_size(const Args& args) noexcept {
-  if constexpr (SaysSizeWhenEmpty<Args>) return args.into.empty();
-  return false;
-}
+void add_direct(fuse::OpenOut& open) noexcept { open.open_flags |= fuse::open_flag::kDirectIo; }
+void add_direct(CreateOut& created) noexcept { add_direct(created.open); }
 
 template <class Out>
 constexpr size_t reply_bytes() noexcept {
@@ -112,16 +112,17 @@ void Session::dispatch(Request& request, Reply reply) noexcept {
   if (opcode == Opcode::init) return init(request, std::move(reply));
   if (state_ != State::begun) return refuse(request, std::move(reply), Errno::io);
   switch (opcode) {
-#define DPFS_OP(name, Args, Out, effect)                                                       \
-  case Opcode::name: {                                                                         \
-    const Result<Args> args = decode(request, limits_, ArgsOf<Args>{});                        \
-    if (!args) return refuse(request, std::move(reply), args.error());                         \
-    if (request.out.size() < sizeof(fuse::OutHeader) + reply_bytes<Out>() &&                   \
-        opcode != Opcode::forget) {                                                            \
-      return refuse(request, std::move(reply), Errno::inval);                                  \
-    }                                                                                          \
-    ++in_flight_;                                                                              \
-    return answer<Out>(request, std::move(reply), fs_.name(request, *args), asks_size(*args)); \
+#define DPFS_OP(name, Args, Out, effect)                                          \
+  case Opcode::name: {                                                            \
+    const Result<Args> args = decode(request, limits_, ArgsOf<Args>{});           \
+    if (!args) return refuse(request, std::move(reply), args.error());            \
+    if (request.out.size() < sizeof(fuse::OutHeader) + reply_bytes<Out>() &&      \
+        opcode != Opcode::forget) {                                               \
+      return refuse(request, std::move(reply), Errno::inval);                     \
+    }                                                                             \
+    ++in_flight_;                                                                 \
+    const Asked how = asked(*args);                                               \
+    return answer<Out>(request, std::move(reply), fs_.name(request, *args), how); \
   }
 #include "fuse/ops.def"
     case Opcode::rename: {
@@ -131,7 +132,7 @@ void Session::dispatch(Request& request, Reply reply) noexcept {
         return refuse(request, std::move(reply), Errno::inval);
       }
       ++in_flight_;
-      return answer<Unit>(request, std::move(reply), fs_.rename2(request, *args), false);
+      return answer<Unit>(request, std::move(reply), fs_.rename2(request, *args), {});
     }
     case Opcode::copy_file_range_64: {
       const Result<CopyFileRangeArgs> args = decode(request, limits_, ArgsOf<CopyFileRangeArgs>{});
@@ -141,7 +142,7 @@ void Session::dispatch(Request& request, Reply reply) noexcept {
       }
       ++in_flight_;
       return answer<fuse::CopyFileRangeOut>(request, std::move(reply),
-                                            fs_.copy_file_range(request, *args), false);
+                                            fs_.copy_file_range(request, *args), {});
     }
     case Opcode::batch_forget:
       return batch_forget(request, std::move(reply));
@@ -154,29 +155,43 @@ void Session::dispatch(Request& request, Reply reply) noexcept {
   }
 }
 
+template <class Args>
+Session::Asked Session::asked(const Args& args) const noexcept {
+  Asked asked;
+  if constexpr (SaysSizeWhenEmpty<Args>) asked.size = args.into.empty();
+  if constexpr (Opens<Args>) {
+    // With O_DIRECT, Linux goes around its page cache. Told to do so for good, it also sends what
+    // is waited for without a detour by a queue and a worker of its own. Not where it would then
+    // refuse shared mappings.
+    asked.direct = (args.flags & O_DIRECT) != 0 &&
+                   (negotiated_.flags & fuse::init_flag::kDirectIoAllowMmap) != 0;
+  }
+  return asked;
+}
+
 template <class Out>
-void Session::answer(Request& request, Reply reply, Op<Out> op, bool says_size) noexcept {
+void Session::answer(Request& request, Reply reply, Op<Out> op, Asked asked) noexcept {
   if (!op.ready()) {
-    answer_later(request, std::move(reply), std::move(op), says_size);
+    answer_later(request, std::move(reply), std::move(op), asked);
     return;
   }
   const Result<Out> result = op.take();
   op.drop();
-  finish(request, reply, result, says_size);
+  finish(request, reply, result, asked);
 }
 
 template <class Out>
-Detached Session::answer_later(Request& request, Reply reply, Op<Out> op, bool says_size) noexcept {
+Detached Session::answer_later(Request& request, Reply reply, Op<Out> op, Asked asked) noexcept {
   const Result<Out> result = co_await op;
   op.drop();
-  finish(request, reply, result, says_size);
+  finish(request, reply, result, asked);
 }
 
 // The operation's frame, with what it holds of the file system, is gone by now: this may end the
 // session. Everything about the request is noted before it is answered: then its slot is somebody
 // else's.
 template <class Out>
-void Session::finish(Request& request, Reply& reply, Result<Out> result, bool says_size) noexcept {
+void Session::finish(Request& request, Reply& reply, Result<Out> result, Asked asked) noexcept {
   const auto opcode = static_cast<Opcode>(request.header.opcode);
   OpCounters& counter = counters_.of(request.header.opcode);
   if (!result) {
@@ -191,7 +206,7 @@ void Session::finish(Request& request, Reply& reply, Result<Out> result, bool sa
   } else if constexpr (std::same_as<Out, Unit>) {
     reply.bytes(0);
   } else if constexpr (std::same_as<Out, uint32_t>) {
-    if (says_size) {
+    if (asked.size) {
       reply.value(fuse::GetxattrOut{.size = *result});
     } else {
       reply.bytes(*result);
@@ -206,6 +221,10 @@ void Session::finish(Request& request, Reply& reply, Result<Out> result, bool sa
     } else {
       reply.value(*result);
     }
+  } else if constexpr (std::same_as<Out, fuse::OpenOut> || std::same_as<Out, CreateOut>) {
+    Out out = *result;
+    if (asked.direct) add_direct(out);
+    reply.value(out);
   } else {
     reply.value(*result);
   }

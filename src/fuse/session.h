@@ -73,6 +73,11 @@ class Session {
 
  private:
   enum class State : uint8_t { fresh, begun, ending };
+  // What of a request's arguments its answer depends on.
+  struct Asked {
+    bool size = false;    // "how long would it be?", answered by a GetxattrOut instead of bytes
+    bool direct = false;  // a file that Linux may use without looking at its page cache
+  };
 
   void dispatch(Request& request, Reply reply) noexcept;
   void init(Request& request, Reply reply) noexcept;
@@ -83,12 +88,14 @@ class Session {
   fuse::InitOut init_out(const fuse::InitIn& in) const noexcept;
   void end() noexcept;
 
+  template <class Args>
+  Asked asked(const Args& args) const noexcept;
   template <class Out>
-  void answer(Request& request, Reply reply, Op<Out> op, bool says_size) noexcept;
+  void answer(Request& request, Reply reply, Op<Out> op, Asked asked) noexcept;
   template <class Out>
-  Detached answer_later(Request& request, Reply reply, Op<Out> op, bool says_size) noexcept;
+  Detached answer_later(Request& request, Reply reply, Op<Out> op, Asked asked) noexcept;
   template <class Out>
-  void finish(Request& request, Reply& reply, Result<Out> result, bool says_size) noexcept;
+  void finish(Request& request, Reply& reply, Result<Out> result, Asked asked) noexcept;
   void refuse(Request& request, Reply reply, Errno why) noexcept;
   void refuse_byte_order(Request& request, Reply reply) noexcept;
   void request_done() noexcept;

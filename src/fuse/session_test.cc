@@ -2,6 +2,9 @@
 // The session: INIT, order of messages, replies, the end. (Decoding: decode_test.cc.)
 #include "fuse/session.h"
 
+#include <fcntl.h>
+#include <sys/stat.h>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -256,6 +259,42 @@ TEST_F(BegunSession, UnknownOpcodeIsNotImplemented) {
     EXPECT_EQ(serve(message).error(), Errno::nosys) << opcode;
   }
   EXPECT_EQ(counters_.of(0).requests, 4u);  // 0, and those that are no row of the table
+}
+
+// ---- O_DIRECT
+
+class OpenedDirectly : public SessionTest {
+ protected:
+  // What Linux is told of a file that is opened with `flags`.
+  uint32_t open_flags(uint32_t flags) {
+    FakeMessage message(Opcode::open, bytes_of(fuse::OpenIn{.flags = flags}), 2);
+    EXPECT_EQ(serve(message).error(), Errno::none);
+    return message.reply<fuse::OpenOut>().open_flags;
+  }
+  void agree_on(uint64_t flags) {
+    fuse::InitIn in = linux_init();
+    in.flags2 = static_cast<uint32_t>(flags >> 32);
+    ASSERT_EQ(init(in), Errno::none);
+  }
+};
+
+TEST_F(OpenedDirectly, FileNeverHasAPageCache) {
+  agree_on(init_flag::kDirectIoAllowMmap);
+  EXPECT_EQ(open_flags(O_RDWR | O_DIRECT), fuse::open_flag::kDirectIo);
+  EXPECT_EQ(open_flags(O_RDWR), 0u);
+}
+
+TEST_F(OpenedDirectly, CreatedFileNeverHasAPageCache) {
+  agree_on(init_flag::kDirectIoAllowMmap);
+  const fuse::CreateIn in{.flags = O_RDWR | O_CREAT | O_DIRECT, .mode = S_IFREG | 0644};
+  FakeMessage message(Opcode::create, bytes_of(in) + std::string("new", 4));
+  ASSERT_EQ(serve(message).error(), Errno::none);
+  EXPECT_EQ(message.reply<CreateOut>().open.open_flags, fuse::open_flag::kDirectIo);
+}
+
+TEST_F(OpenedDirectly, FileMayHaveOneWhereSharedMappingsNeedIt) {
+  agree_on(0);
+  EXPECT_EQ(open_flags(O_RDWR | O_DIRECT), 0u);
 }
 
 TEST_F(BegunSession, ForgedHandleIsABadDescriptor) {

@@ -14,6 +14,7 @@ the three numbers.
 import argparse
 import os
 import pathlib
+import subprocess
 import sys
 import time
 import traceback
@@ -95,8 +96,11 @@ def main():
         return 0
     cases = list(plan(options))
     exit_on_signals()
+    if not os.access(options.dpfs, os.X_OK):
+        raise SystemExit(f"there is no program {options.dpfs}: build it with ./dev build")
+    options.dpfs = options.dpfs.absolute()
     report = Report()
-    if reason := cannot_run():
+    if reason := cannot_run(options.dpfs):
         for group, case in cases:
             report.skipped(f"{group}/{case.__name__}", reason)
         return report.summary()
@@ -107,9 +111,6 @@ def main():
         for group, case in cases:
             report.skipped(f"{group}/{case.__name__}", "the server could not be fetched, see above")
         return report.summary()
-    if not os.access(options.dpfs, os.X_OK):
-        raise SystemExit(f"there is no program {options.dpfs}: build it with ./dev build")
-    options.dpfs = options.dpfs.absolute()
     options.daemon = "dpfs"
     options.accelerator = options.accelerator or default_accelerator(kit)
     for group, case in cases:
@@ -117,11 +118,14 @@ def main():
     return report.summary()
 
 
-def cannot_run():
+def cannot_run(program):
     if os.geteuid() != 0:
         return "needs root, for the disk that the server exports"
     if not os.access("/dev/fuse", os.R_OK | os.W_OK):
         return "needs /dev/fuse"
+    if "nfs:" not in subprocess.run([program, "mount", "unknown:", "/"], capture_output=True,
+                                    text=True, timeout=20, check=False).stderr:
+        return f"{program} has no NFS back end"
     return ""
 
 

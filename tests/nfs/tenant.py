@@ -1,13 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
 """A VM tenant whose files are on the NFS server: the cases of tests/vm, and faults meanwhile."""
-from clients import CheckError, Skip
+import pathlib
+import time
+
+from clients import Skip, check
 
 import cases
 import harness
 import posix_suite
+import recipe
 from report import FAILED
+from vm import Vm
 
 TIMEOUT_S = 600
+GUEST = pathlib.Path(__file__).resolve().parent / "guest"
+# How long the guest works before each fault.
+CALM_S = 3
 
 
 class TenantBench(harness.Bench):
@@ -21,21 +29,28 @@ class TenantBench(harness.Bench):
         self.attributes = False
 
 
-def run_group(bench, name, chosen, **options):
+def run_group(bench, chosen, **options):
+    """Boots a guest whose share is the export, for the cases that `chosen` makes for the server."""
     server = bench.server()
-    with TenantBench(bench, server, name) as tenant:
+    with TenantBench(bench, server, "guest") as tenant:
         before = set(bench.report.outcomes)
-        harness.boot_group(tenant, [cases.Mount(), *chosen], queues=2, smp=2, timeout_s=TIMEOUT_S,
-                           **options)
-        new = set(bench.report.outcomes) - before
-        failed = [one for one in new if bench.report.outcomes[one][0] == FAILED]
-        if failed:
-            raise CheckError(f"{', '.join(sorted(failed))}, see above")
+        harness.boot_group(tenant, [cases.Mount(), *chosen(server)], queues=2, smp=2,
+                           timeout_s=TIMEOUT_S, **options)
+        check_outcomes(bench, set(bench.report.outcomes) - before)
+
+
+def check_outcomes(bench, names):
+    failed = [name for name in names if bench.report.outcomes[name][0] == FAILED]
+    check(not failed, f"{', '.join(sorted(failed))}, see above")
+
+
+def everyday_cases(_server):
+    return [cases.CopyIn(), cases.CopyOut(), cases.OpenFiles(), cases.Fio()]
 
 
 def everyday(bench):
     """Copies, trees, names, files that are open while they are renamed, fio with checksums."""
-    run_group(bench, "tenant", [cases.CopyIn(), cases.CopyOut(), cases.OpenFiles(), cases.Fio()])
+    run_group(bench, everyday_cases)
 
 
 def posix(bench):
@@ -45,9 +60,63 @@ def posix(bench):
         raise Skip(f"{suite} was not built")
     known = "".join((posix_suite.KNOWN / name).read_text()
                     for name in ("fuse.txt", "virtiofs.txt", "nfs.txt"))
-    run_group(bench, "tenant", [case() for case in posix_suite.POSIX],
+    run_group(bench, lambda _: [case() for case in posix_suite.POSIX],
               files={"rig/posix_suite": suite, "rig/posix_known": known.encode()})
 
 
-QUICK = ()
-ALL = (everyday, posix)
+class OverRestarts(cases.Case):
+    name = "over_restarts"
+
+    def __init__(self, server):
+        self.server = server
+
+    def answer(self, question, folder):
+        time.sleep(CALM_S)
+        if question == "kill":
+            self.server.kill()
+            self.server.start()
+        else:
+            self.server.restart()
+        return "done"
+
+
+def over_restarts(bench):
+    """fio with checksums in the guest, over two restarts and a kill -9 of the server."""
+    run_group(bench, lambda server: [OverRestarts(server)],
+              files={"rig/cases/over_restarts.sh": GUEST / "over_restarts.sh"})
+
+
+# The way to the host's loopback from a guest with QEMU's own network.
+HOST_OF_GUEST = "10.0.2.2"
+KERNEL_CLIENT = """
+for module in {modules}; do insmod "/modules/$module.ko" || exit 1; done
+ip address add 10.0.2.15/24 dev eth0
+ip link set eth0 up
+mkdir -p /mnt
+mount -i -t nfs4 -o "vers=4.2,port={port},addr={host},clientaddr=10.0.2.15,proto=tcp,sec=sys,hard" \
+  "{host}:/{export}" /mnt || exit 1
+run_case over_restarts
+umount /mnt
+"""
+
+
+def kernels_client(bench):
+    """The same with the guest kernel's own NFS client: server and rig are as they should be."""
+    server = bench.server()
+    with TenantBench(bench, server, "kernel") as tenant:
+        case = OverRestarts(server)
+        (tenant.share / case.name).mkdir()
+        job = KERNEL_CLIENT.format(modules=" ".join(recipe.NFS_CLIENT), port=server.port,
+                                   host=HOST_OF_GUEST, export=server.NAME)
+        files = bench.kit.module_files(recipe.NFS_CLIENT)
+        files["rig/cases/over_restarts.sh"] = GUEST / "over_restarts.sh"
+        network = ["-netdev", "user,id=net", "-device", "virtio-net-pci,netdev=net,romfile="]
+        vm = Vm(bench.kit, job=f". /rig/lib.sh\n{job}", smp=2, qemu_arguments=network,
+                accelerator=bench.options.accelerator, files=files | tenant.scripts())
+        with vm:
+            harness.run_cases(tenant, vm, [case], TIMEOUT_S)
+        check_outcomes(bench, {"kernel/over_restarts"})
+
+
+QUICK = (over_restarts,)
+ALL = (*QUICK, everyday, posix, kernels_client)

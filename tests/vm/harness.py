@@ -62,8 +62,7 @@ class Bench:
     def vm(self, job, *, queues, smp, queue_size=None, devices=None, **options):
         """A guest with the device. `job` has the functions of lib.sh and the cases' scripts."""
         devices = devices or [Device(str(self.socket), TAG, queues, queue_size)]
-        scripts = {f"rig/cases/{path.name}": path for path in (HERE / "guest").glob("*.sh")}
-        scripts |= options.pop("files", {})
+        scripts = self.scripts() | options.pop("files", {})
         variables = {
             "DAEMON_IS_ROOT": int(os.geteuid() == 0),
             "HAS_ATTRIBUTES": int(self.attributes),
@@ -73,6 +72,11 @@ class Bench:
         exports = "".join(f"export {name}={value}\n" for name, value in variables.items())
         return Vm(self.kit, job=f"{exports}. /rig/lib.sh\n{job}", devices=devices, files=scripts,
                   accelerator=self.options.accelerator, smp=smp, **options)
+
+    @staticmethod
+    def scripts():
+        """The guest's half of each case, by its path there."""
+        return {f"rig/cases/{path.name}": path for path in (HERE / "guest").glob("*.sh")}
 
     def case_name(self, case):
         return f"{self.name}/{case}"

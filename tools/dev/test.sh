@@ -3,7 +3,7 @@
 # ./dev test: goes through steps, each in a process of its own with its log in build/log/, and sums
 # up.
 
-all_steps="lint release gcc asan tsan defer fuzz vm"
+all_steps="lint release gcc asan tsan defer fuzz vm nfs"
 quick_steps="lint release"
 # No single command of a step takes longer, unless it hangs.
 command_limit_s=1500
@@ -24,6 +24,8 @@ Runs what CI runs. A step that fails does not stop the others. Logs are kept in 
   defer     no Op is ever ready at once, under AddressSanitizer; unit and integration tests
   fuzz      each fuzz target for FUZZ_SECONDS (30)
   vm        a stock Linux VM mounts what dpfs serves
+  nfs       an NFS server behind dpfs mount: suites, locks, restarts, cuts (tests/nfs/run.py --all
+            does more); needs root
 
   ./dev test
   ./dev test --quick              lint and release only, lint without clang-tidy
@@ -42,6 +44,7 @@ step_title() {
     defer) echo "no Op ready at once, all tests" ;;
     fuzz) echo "fuzz targets, ${FUZZ_SECONDS:-30} s each" ;;
     vm) echo "a stock Linux VM mounts what dpfs serves" ;;
+    nfs) echo "an NFS server behind dpfs, and what happens to it" ;;
   esac
 }
 
@@ -187,7 +190,8 @@ run_step() {
     gcc) test_preset gcc unit ;;
     release | asan | tsan | defer) test_preset "$1" unit integration ;;
     fuzz) test_fuzz ;;
-    vm) test_vm ;;
+    vm) test_cases vm "virtual machine" ;;
+    nfs) test_cases nfs "NFS server" ;;
   esac
 }
 
@@ -263,17 +267,18 @@ test_fuzz() {
   phase "run" fuzz_run all "$seconds"
 }
 
-test_vm() {
-  [ -f tests/vm/run.py ] || skip_step vm "tests/vm/run.py is not there"
+# test_cases STEP TITLE: what tests/STEP/run.py does, in Python.
+test_cases() {
+  [ -f "tests/$1/run.py" ] || skip_step "$1" "tests/$1/run.py is not there"
   phase "build" limited build_preset release dpfs posix_suite
   status=0
-  phase "virtual machine" limited python3 tests/vm/run.py --dpfs build/release/dpfs || status=$?
+  phase "$2" limited python3 "tests/$1/run.py" --dpfs build/release/dpfs || status=$?
   # The summary repeats each case that was skipped: SKIPPED, its name, a colon and the reason.
-  sed -n '/^== summary/,$ s/^SKIPPED *//p' build/log/vm.log >build/log/vm.skips
+  sed -n '/^== summary/,$ s/^SKIPPED *//p' "build/log/$1.log" >"build/log/$1.skips"
   if [ "$status" -eq "$skipped_status" ]; then
-    skip_step vm "$(sed -n '1 s/^[^:]*: //p' build/log/vm.skips)"
+    skip_step "$1" "$(sed -n '1 s/^[^:]*: //p' "build/log/$1.skips")"
   fi
-  tail -n 1 build/log/vm.log >build/log/vm.detail
+  tail -n 1 "build/log/$1.log" >"build/log/$1.detail"
   return "$status"
 }
 

@@ -7,8 +7,8 @@
   tests/nfs/run.py --only locks,restart                groups, or cases of any name
   tests/nfs/run.py --list                              groups and their cases; (slow): with --all
 
-The server has a disk and, where its network is cut, a namespace of its own (tools/rig/ganesha.py),
-so root is needed. Exit status: 0 passed, 1 failed, 77 nothing could run. The last line of output has
+The server has a disk and, where its network is cut, a namespace of its own (tools/rig/ganesha.py):
+that needs root. Exit status: 0 passed, 1 failed, 77 nothing could run. The last line of output has
 the three numbers.
 """
 import argparse

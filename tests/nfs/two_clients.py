@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Locks of two clients of one export: they exclude each other, over a restart of the server, too."""
+"""Locks of two clients of one export: they exclude each other, also over its restarts."""
 import contextlib
 import os
 import time

@@ -5,10 +5,10 @@
   tools/rig/demo_nfs.py --dpfs build/release/dpfs
   tools/rig/demo_nfs.py --dpfs build/release/dpfs --verbose    with what QEMU and dpfs log
 
-NFS-Ganesha serves a disk of its own on loopback, dpfs has the NFS client, and a stock Linux VM mounts
-the device; there is no NFS in it. Needs root, to mount that disk. Everything it starts ends with it.
-Exit status 0 when what was written on one side was read the same on the other, and a verified run of
-fio went on over two restarts of the server without an error.
+NFS-Ganesha serves a disk of its own on loopback, dpfs has the NFS client, and a stock Linux VM
+mounts the device; there is no NFS in it. Needs root, to mount that disk. Everything it starts ends
+with it. Exit status 0 when what was written on one side was read the same on the other, and a
+verified run of fio went on over two restarts of the server without an error.
 """
 import re
 import sys

@@ -3,7 +3,7 @@
 acknowledged is lost, and nobody gets an error."""
 import time
 
-from clients import CheckError, check
+from clients import CheckError, Skip, check, wait_until
 
 # Work before a fault, and without one between two.
 CALM_S = 1.5
@@ -23,6 +23,8 @@ def work_through(bench, server, mounted, faults):
     loads.verify(mounted.path, "through the mount")
     status = mounted.end()
     check(status == 0, f"dpfs mount ended with status {status}: {mounted.last_words()}")
+    # It has ended its session, or a restarted server would wait for it.
+    wait_until(lambda: not server.clients(), 3, f"the server still knows {server.clients()}")
     # Another client, which has nothing cached, sees the same.
     again = bench.mount(server.url(), "again")
     loads.verify(again.path, "by another client")
@@ -98,6 +100,45 @@ def several_connections(bench):
     work_through(bench, server, bench.mount(server.url(nconnect=4)), [server.restart, cut_2])
 
 
+def slow_link(bench):
+    """A way that is much too slow for what is asked at once: everything waits, nothing is lost."""
+    server = bench.server(namespace=True)
+
+    def slow_for_10_s():
+        server.slow_down("4mbit")
+        time.sleep(10)
+        server.slow_down(None)
+    work_through(bench, server, bench.mount(server.url()), [slow_for_10_s])
+
+
+def ipv6(bench):
+    """By an IPv6 address, over a restart."""
+    try:
+        server = bench.server(address="::1")
+    except OSError as error:
+        raise Skip(f"no IPv6 on loopback: {error}") from None
+    work_through(bench, server, bench.mount(server.url()), [server.restart])
+
+
+def by_name(bench):
+    """By the server's name; of its addresses only one answers."""
+    server = bench.server()
+    url = server.url().replace(server.address, "localhost")
+    mounted = bench.mount(url)
+    check(mounted.end() == 0, f"dpfs mount ended badly: {mounted.last_words()}")
+
+
+def refused_security(bench):
+    """Kerberos and TLS are refused in words, not ignored."""
+    server = bench.server()
+    for options in ({"sec": "krb5"}, {"sec": "krb5p"}, {"xprtsec": "tls"}):
+        mounted = bench.mount(server.url(**options), "_".join(options.values()), ready=False)
+        status = mounted.child.wait(20)
+        check(status not in {None, 0}, f"{options}: it is served")
+        check(mounted.has_logged("|".join([*options, *options.values()])),
+              f"{options}: it says {mounted.last_words()}")
+
+
 def daemon_first(bench):
     """The daemon is started before its server: it waits, says so, and then serves."""
     server = bench.server()
@@ -141,5 +182,6 @@ def wrong_export(bench):
     raise CheckError("it is mounted")
 
 
-QUICK = (restart, killed_server, cut_2_s, daemon_first, daemon_first_soft, wrong_export)
-ALL = (*QUICK, restart_after_a_while, cut_12_s, stopped_10_s, several_connections)
+QUICK = (restart, killed_server, cut_2_s, daemon_first, daemon_first_soft, wrong_export,
+         ipv6, by_name, refused_security)
+ALL = (*QUICK, slow_link, restart_after_a_while, cut_12_s, stopped_10_s, several_connections)

@@ -186,6 +186,14 @@ class Ganesha:
     def mend(self):
         self.link.mend()
 
+    def slow_down(self, rate):
+        """The way there has this rate, as tc writes it ('1mbit'); None: as fast as ever."""
+        self.link.slow_down(rate)
+
+    def clients(self):
+        """Names of the clients that could reclaim state after a restart: those it knows."""
+        return sorted(path.name for path in (self.folder / "recovery").glob("v4recov/*/*"))
+
     def running(self):
         return self.child is not None and self.child.running()
 

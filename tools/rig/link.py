@@ -9,14 +9,18 @@ class LinkError(Exception):
     """Why there is no such cable here."""
 
 
-def ip(*words):
+def run(*words):
     try:
-        done = subprocess.run(["ip", *map(str, words)], stdin=subprocess.DEVNULL,
-                              capture_output=True, text=True, timeout=30)
+        done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                              timeout=30)
     except FileNotFoundError:
-        raise LinkError("there is no program ip; it is in Debian's package iproute2") from None
+        raise LinkError(f"no program {words[0]}; it is in Debian's package iproute2") from None
     if done.returncode != 0:
-        raise LinkError(f"ip {' '.join(map(str, words))}: {done.stderr.strip()}")
+        raise LinkError(f"{' '.join(words)}: {done.stderr.strip()}")
+
+
+def ip(*words):
+    run("ip", *words)
 
 
 class Link:
@@ -66,6 +70,16 @@ class Link:
 
     def mend(self):
         ip("-n", self.name, "link", "set", f"{self.name}n", "up")
+
+    def slow_down(self, rate):
+        """Both ways; None ends that. No queue that would be longer than 2 s."""
+        for where, end in ((["-n", self.name], "n"), ([], "h")):
+            device = ["dev", f"{self.name}{end}", "root"]
+            if rate is None:
+                run("tc", *where, "qdisc", "delete", *device)
+            else:
+                run("tc", *where, "qdisc", "replace", *device, "tbf", "rate", rate, "burst",
+                    "32kb", "latency", "2s")
 
     def close(self):
         """The cable goes with the namespace, as soon as nobody runs there."""

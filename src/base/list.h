@@ -49,6 +49,9 @@ class List {
   T* front() noexcept { return empty() ? nullptr : static_cast<T*>(end_.next_); }
   void push_back(T& element) noexcept { insert(static_cast<Link&>(element), end_); }
   void push_front(T& element) noexcept { insert(static_cast<Link&>(element), *end_.next_); }
+  void insert_before(T& element, T& behind) noexcept {
+    insert(static_cast<Link&>(element), static_cast<Link&>(behind));
+  }
   T* pop_front() noexcept {
     T* element = front();
     if (element != nullptr) static_cast<Link*>(element)->unlink();

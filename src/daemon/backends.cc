@@ -7,7 +7,9 @@
 #include <stdexcept>
 
 #include "backend/local/local_fs.h"
+#include "backend/nfs/nfs_fs.h"
 #include "backend/null/null_fs.h"
+#include "daemon/nfs_url.h"
 
 namespace dpfs {
 namespace {
@@ -45,12 +47,18 @@ std::unique_ptr<FileSystem> make_null(Reactor&, Url& url, const ShareConfig&) {
   return std::make_unique<NullFs>(options);
 }
 
+std::unique_ptr<FileSystem> make_nfs(Reactor& reactor, Url& url, const ShareConfig&) {
+  return std::make_unique<NfsFs>(reactor, nfs_options(url));
+}
+
 }  // namespace
 
 Backends Backends::built_in() {
   Backends backends;
   backends.add("local", "local:/path                  a directory of this machine", make_local,
                Reach::folder);
+  backends.add("nfs", "nfs://server[:port]/path     a directory that an NFSv4.1 server exports",
+               make_nfs, Reach::network);
   backends.add("null", "null:[?files=16&size=1G]     answers at once; for measuring", make_null);
   return backends;
 }

@@ -94,12 +94,13 @@ Url Url::parse(std::string_view text) {
   while (!rest.empty()) {
     const std::string_view option = rest.substr(0, rest.find('&'));
     const size_t equals = option.find('=');
-    if (equals == std::string_view::npos || equals == 0) {
+    if (option.empty() || equals == 0) {
       throw std::invalid_argument(
           fmt::format("'{}' in '{}' is no option: expected key=value", option, text));
     }
+    const bool has_value = equals != std::string_view::npos;
     url.options_[std::string(option.substr(0, equals))] = {
-        percent_decoded(option.substr(equals + 1), text)};
+        has_value ? percent_decoded(option.substr(equals + 1), text) : std::string()};
     rest.remove_prefix(option.size());
     if (!rest.empty()) rest.remove_prefix(1);
   }
@@ -116,6 +117,13 @@ uint64_t Url::size_option(const std::string& key, uint64_t otherwise) {
   if (option == options_.end()) return otherwise;
   option->second.known = true;
   return parse_size(option->second.value);
+}
+
+std::optional<std::string> Url::text_option(const std::string& key) {
+  const auto option = options_.find(key);
+  if (option == options_.end()) return std::nullopt;
+  option->second.known = true;
+  return option->second.value;
 }
 
 void Url::check_all_options_known() const {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Url: what a device serves. scheme:path[?key=value&key=value]
+// Url: what a device serves. scheme:path[?key=value&key=value&switch]
 //
 // In the path and in the values a character may be written as % and its two hexadecimal digits (RFC
 // 3986, section 2.1), and '?', '%' (and '&' in a value) must be: local:/srv/what%3F
@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -18,7 +19,7 @@ uint64_t parse_size(std::string_view text);
 
 class Url {
  public:
-  // Throws std::invalid_argument when `text` has no scheme, an option is no key=value, or a '%' is
+  // Throws std::invalid_argument when `text` has no scheme, an option has no name, or a '%' is
   // followed by anything but two hexadecimal digits.
   static Url parse(std::string_view text);
   // The text of the URL that has this path, whatever is in it.
@@ -33,6 +34,8 @@ class Url {
 
   // The option of that name as a number (parse_size), or `otherwise` where it is not given.
   uint64_t size_option(const std::string& key, uint64_t otherwise);
+  // The option of that name as it is; empty where it has no value.
+  std::optional<std::string> text_option(const std::string& key);
   // Throws std::invalid_argument when an option was given that nobody has asked for.
   void check_all_options_known() const;
 

@@ -12,11 +12,11 @@
 
 #include <algorithm>
 #include <array>
-#include <chrono>
 #include <system_error>
 
 #include "base/assert.h"
 #include "base/log.h"
+#include "base/monotonic.h"
 #include "io/thread_engine.h"
 #include "io/uring_engine.h"
 
@@ -34,11 +34,6 @@ constexpr uint64_t kSpinAloneNs = 3'000;
 // one that yields.
 constexpr uint64_t kCrowdedNs = 20'000;
 constexpr uint64_t kCrowdedForNs = 100'000'000;
-
-uint64_t clock_ns() noexcept {
-  return static_cast<uint64_t>(
-      std::chrono::nanoseconds(std::chrono::steady_clock::now().time_since_epoch()).count());
-}
 
 std::unique_ptr<IoEngine> make_engine(bool io_uring) {
   if (io_uring) {
@@ -139,7 +134,7 @@ void Reactor::turn() noexcept {
   engine_->reap(ready_);
   if (!run_ready()) return;
 
-  const uint64_t now_ns = clock_ns();
+  const uint64_t now_ns = monotonic_ns();
   const uint64_t changes = relay_.changes();
   const bool worked = poll_active(now_ns);
   if (relay_.changes() != changes) return;
@@ -149,7 +144,7 @@ void Reactor::turn() noexcept {
     worked_ns_ = now_ns;
   } else if (!active_.empty() && now_ns - worked_ns_ > kSpinAloneNs) {
     sched_yield();
-    if (clock_ns() - now_ns > kCrowdedNs) crowded_until_ns_ = now_ns + kCrowdedForNs;
+    if (monotonic_ns() - now_ns > kCrowdedNs) crowded_until_ns_ = now_ns + kCrowdedForNs;
   }
   if (worked || !active_.empty() || !ready_.empty()) {
     if (now_ns - looked_ns_ < kLookEveryNs) return;
@@ -203,7 +198,7 @@ bool Reactor::poll_active(uint64_t now_ns) noexcept {
 void Reactor::activate(Poller& poller) noexcept {
   if (poller.linked()) return;
   // It was idle. Would polling for as long as is allowed have caught this?
-  const bool polling_pays = clock_ns() - poller.polling.last_work_ns < options_.poll_ns_max;
+  const bool polling_pays = monotonic_ns() - poller.polling.last_work_ns < options_.poll_ns_max;
   poller.polling.window_ns = polling_pays ? options_.poll_ns_max : poller.polling.window_ns / 4;
   poller.disarm();
   active_.push_back(poller);
@@ -217,8 +212,16 @@ void Reactor::deactivate(Poller& poller) noexcept {
 }
 
 Result<Unit> Reactor::watch(int fd, Watch& watch) noexcept {
+  return watch_for(EPOLLIN | EPOLLRDHUP | EPOLLET, fd, watch);
+}
+
+Result<Unit> Reactor::watch_both(int fd, Watch& watch) noexcept {
+  return watch_for(EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, fd, watch);
+}
+
+Result<Unit> Reactor::watch_for(uint32_t events, int fd, Watch& watch) noexcept {
   std::erase(gone_, &watch);
-  epoll_event event{.events = EPOLLIN | EPOLLRDHUP | EPOLLET, .data = {.ptr = &watch}};
+  epoll_event event{.events = events, .data = {.ptr = &watch}};
   if (epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event) != 0) return last_errno();
   return Unit{};
 }
@@ -246,7 +249,7 @@ void Reactor::wait(int timeout_ms) noexcept {
     auto* watch = static_cast<Watch*>(events[static_cast<size_t>(i)].data.ptr);
     if (watch != nullptr && std::ranges::find(gone_, watch) == gone_.end()) watch->ready();
   }
-  if (rests) looked_ns_ = clock_ns();
+  if (rests) looked_ns_ = monotonic_ns();
 }
 
 // False when the lead was lost meanwhile.

@@ -24,7 +24,8 @@
 namespace dpfs {
 
 // A file descriptor that a reactor watches. ready() is called when it has become readable or has
-// hung up (edge-triggered: read until EAGAIN). It must not block, and may unwatch itself or others.
+// hung up, and for watch_both() when it has become writable (edge-triggered: read until EAGAIN). It
+// must not block, and may unwatch itself or others.
 class Watch {
  public:
   Watch() = default;
@@ -129,6 +130,7 @@ class Reactor final : private RelayedLoop {
   void next_turn(Completion& completion) noexcept { ready_.push(completion); }
 
   Result<Unit> watch(int fd, Watch& watch) noexcept;
+  Result<Unit> watch_both(int fd, Watch& watch) noexcept;
   void unwatch(int fd, Watch& watch) noexcept;
 
   // `poller` has, or may have, work. Does nothing when it is active already.
@@ -139,6 +141,7 @@ class Reactor final : private RelayedLoop {
   const FramePool& frames() const noexcept { return frames_; }
 
  private:
+  Result<Unit> watch_for(uint32_t events, int fd, Watch& watch) noexcept;
   void lead() noexcept override;
   void leave_to_loop() noexcept override;
   void wake() noexcept;

@@ -88,7 +88,7 @@ Errno to_errno(Status status) noexcept {
   }
 }
 
-const char* name_of(Status status) noexcept {
+const char* describe_status(Status status) noexcept {
   switch (status) {
     case Status::ok:
       return "NFS4_OK";
@@ -269,7 +269,7 @@ const char* name_of(Status status) noexcept {
     case Status::xattr2big:
       return "NFS4ERR_XATTR2BIG";
   }
-  return nullptr;
+  return "an unknown status";
 }
 
 }  // namespace dpfs::nfs

@@ -7,11 +7,11 @@
 
 namespace dpfs::nfs {
 
-// As Linux's own client has it. EIO for what has no errno, and for what the client should have dealt
-// with itself (sessions, state).
+// As Linux's own client has it. EIO for what has no errno, and for what the client should have
+// dealt with itself (sessions, state).
 Errno to_errno(Status status) noexcept;
 
-// "NFS4ERR_STALE"; nullptr for a number that has no name.
-const char* name_of(Status status) noexcept;
+// "NFS4ERR_STALE"; "an unknown status" for a number that has no name.
+const char* describe_status(Status status) noexcept;
 
 }  // namespace dpfs::nfs

@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: Apache-2.0
+// Sessions, nodes, and what a tenant is told of them.
+#include "backend/nfs/nfs_fs.h"
+
+#include <algorithm>
+#include <chrono>
+#include <future>
+#include <random>
+
+#include "base/monotonic.h"
+
+namespace dpfs {
+namespace {
+
+// How long a session's end waits for the server: to be told of what is closed.
+constexpr std::chrono::seconds kLeavePatience{3};
+
+// What NFS has no way to do, or what the server does by itself.
+constexpr uint64_t kKept = fuse::init_flag::kPosixLocks | fuse::init_flag::kFlockLocks |
+                           fuse::init_flag::kExportSupport | fuse::init_flag::kDoReaddirplus |
+                           fuse::init_flag::kReaddirplusAuto | fuse::init_flag::kWritebackCache |
+                           fuse::init_flag::kSubmounts | fuse::init_flag::kCreateSuppGroup;
+
+uint32_t now_s() noexcept { return static_cast<uint32_t>(monotonic_ns() / 1'000'000'000); }
+
+// Nothing but SEQUENCE.
+struct Nothing final : nfs::Call {
+  void encode(nfs::CompoundWriter&) noexcept override {}
+  void decode(nfs::CompoundReader&) noexcept override {}
+};
+
+}  // namespace
+
+NfsFs::NfsFs(Reactor& reactor, const NfsOptions& options)
+    : reactor_(reactor),
+      timers_(reactor),
+      options_(options),
+      client_(reactor, timers_, *this, options_),
+      states_(client_, files_) {
+  std::random_device random;
+  instance_ = uint64_t{random()} << 32 | random();
+}
+
+NfsFs::~NfsFs() = default;
+
+void NfsFs::begin(Negotiated& negotiated) {
+  negotiated.flags &= ~fuse::kPromiseFlags | kKept;
+  // Opening and truncating are two requests: the second goes by the tenant's SETATTR.
+  negotiated.flags &= ~fuse::init_flag::kAtomicOTrunc;
+  negotiated_ = negotiated;
+  client_.start();
+}
+
+// Says good-bye to the server, which drops our locks and opens then; for as long as the server
+// answers within reason.
+void NfsFs::end() noexcept {
+  if (!client_.started()) return;
+  auto left = std::make_shared<std::promise<void>>();
+  std::future<void> done = left->get_future();
+  leave([left] { left->set_value(); });
+  reactor_.blocking([&done] { return done.wait_for(kLeavePatience); });
+}
+
+Detached NfsFs::leave(std::function<void()> done) noexcept {
+  // In the order in which they depend on each other.
+  for (nfs::File* next = nullptr; client_.is_ready();) {
+    next = files_.next(next == nullptr ? 0 : next->index + 1);
+    if (next == nullptr) break;
+    if (!next->unstable.empty()) {
+      Op<Unit> storing = store(*next);
+      [[maybe_unused]] const Result<Unit> stored = co_await storing;
+    }
+    if (next->hidden) {
+      Op<Unit> removing = remove_hidden(next->hidden_name);
+      [[maybe_unused]] const Result<Unit> removed = co_await removing;
+    }
+  }
+  Op<Unit> stopping = client_.stop();
+  [[maybe_unused]] const Result<Unit> stopped = co_await stopping;
+  opens_.clear();
+  directories_.clear();
+  files_.each([this](nfs::File& file) {
+    while (!file.unstable.empty()) drop_first(file);
+    files_.give(file);
+  });
+  nodes_.clear();
+  hidden_directory_.size = 0;
+  leftovers_seen_ = false;
+  early_interrupts_.clear();
+  done();
+}
+
+void NfsFs::interrupt(uint64_t unique) noexcept {
+  for (LockWait* wait = lock_waits_.front(); wait != nullptr; wait = lock_waits_.after(*wait)) {
+    if (wait->unique != unique) continue;
+    wait->why = Errno::intr;
+    if (wait->sleep != nullptr) wait->sleep->wake();
+    return;
+  }
+  early_interrupts_.remember(unique);
+}
+
+void NfsFs::end_waits() noexcept {
+  for (LockWait* wait = lock_waits_.front(); wait != nullptr;) {
+    LockWait* next = lock_waits_.after(*wait);
+    wait->why = Errno::nolck;
+    if (wait->sleep != nullptr) wait->sleep->wake();
+    wait = next;
+  }
+}
+
+nfs::Credential NfsFs::credential(const Request& request) noexcept {
+  nfs::Credential who;
+  who.uid = request.header.uid;
+  who.gid = request.header.gid;
+  if (request.creation.group != Creation::kNoGroup) {
+    who.groups[0] = request.creation.group;
+    who.group_count = 1;
+  }
+  return who;
+}
+
+Op<nfs::FileHandle> NfsFs::handle_of(NodeId node) {
+  if (nfs::NodeRow* row = nodes_.find(node)) return row->handle;
+  if (node == NodeId::root) return wait_for_root();
+  return Errno::stale;
+}
+
+Op<nfs::FileHandle> NfsFs::wait_for_root() {
+  Nothing nothing;
+  const Result<Unit> there = co_await client_.perform(nothing);
+  if (!there) co_return there.error();
+  nfs::NodeRow* root = nodes_.find(NodeId::root);
+  if (root == nullptr) co_return Errno::io;
+  co_return root->handle;
+}
+
+// What does not change is believed longer and longer, as mount(8) has it for NFS.
+void NfsFs::note(nfs::NodeRow& row, const nfs::Attributes& attributes) noexcept {
+  const uint32_t now = now_s();
+  const bool directory = attributes.type == nfs::FileType::directory;
+  const uint32_t least = directory ? options_.acdirmin : options_.acregmin;
+  const uint32_t most = directory ? options_.acdirmax : options_.acregmax;
+  if (row.change != attributes.change || row.seen_s == 0) {
+    row.valid_s = least;
+  } else if (now - row.seen_s >= row.valid_s) {
+    row.valid_s = std::clamp(row.valid_s * 2, least, std::max(least, most));
+  } else {
+    row.change = attributes.change;
+    return;
+  }
+  row.seen_s = now;
+  row.change = attributes.change;
+}
+
+uint64_t NfsFs::valid_ms(const nfs::NodeRow& row, uint32_t otherwise) const noexcept {
+  return options_.learns_validity ? row.valid_s * 1000ull : otherwise;
+}
+
+fuse::Attr NfsFs::attr_of(const nfs::NodeRow& row, const nfs::Attributes& attributes) noexcept {
+  fuse::Attr attr = nfs::to_fuse(attributes, std::min(client_.read_bytes_max(), 1u << 20));
+  if (row.file != nfs::kNoFile && files_.at(row.file).hidden && attr.nlink > 0) --attr.nlink;
+  // Another file system of the server's begins here.
+  const bool begins = attributes.type == nfs::FileType::directory &&
+                      attributes.mounted_on_fileid != 0 &&
+                      attributes.mounted_on_fileid != attributes.fileid;
+  if (begins && (negotiated_.flags & fuse::init_flag::kSubmounts) != 0 &&
+      nfs::Nodes::id_of(row) != NodeId::root) {
+    attr.flags |= fuse::attr_flag::kSubmount;
+  }
+  return attr;
+}
+
+fuse::AttrOut NfsFs::attr_out(NodeId node, const nfs::Attributes& attributes) noexcept {
+  fuse::AttrOut out{};
+  nfs::NodeRow* row = nodes_.find(node);
+  if (row == nullptr) return out;  // forgotten meanwhile: nobody will look
+  note(*row, attributes);
+  const uint64_t valid = valid_ms(*row, negotiated_.cache.attr_valid_ms);
+  out.attr_valid = valid / 1000;
+  out.attr_valid_nsec = static_cast<uint32_t>(valid % 1000 * 1'000'000);
+  out.attr = attr_of(*row, attributes);
+  return out;
+}
+
+Result<fuse::EntryOut> NfsFs::entry_out(const nfs::FileHandle& handle,
+                                        const nfs::Attributes& attributes) noexcept {
+  nfs::NodeRow* row = nodes_.find_or_add(handle, attributes);
+  if (row == nullptr) return Errno::nomem;
+  ++row->lookups;
+  note(*row, attributes);
+  fuse::EntryOut out{};
+  out.nodeid = static_cast<uint64_t>(nfs::Nodes::id_of(*row));
+  const uint64_t valid = valid_ms(*row, negotiated_.cache.attr_valid_ms);
+  out.entry_valid = negotiated_.cache.entry_valid_ms / 1000;
+  out.entry_valid_nsec = negotiated_.cache.entry_valid_ms % 1000 * 1'000'000;
+  out.attr_valid = valid / 1000;
+  out.attr_valid_nsec = static_cast<uint32_t>(valid % 1000 * 1'000'000);
+  out.attr = attr_of(*row, attributes);
+  return out;
+}
+
+}  // namespace dpfs

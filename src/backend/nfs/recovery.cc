@@ -1,0 +1,547 @@
+// SPDX-License-Identifier: Apache-2.0
+// Getting connected, and connected again: addresses, connections, client id, session, state.
+#include <netdb.h>
+
+#include <algorithm>
+#include <string>
+
+#include "backend/nfs/client.h"
+#include "backend/nfs/status.h"
+#include "base/monotonic.h"
+
+namespace dpfs::nfs {
+namespace {
+
+constexpr uint64_t kMillisecondNs = 1'000'000;
+constexpr uint64_t kFirstPauseNs = 50 * kMillisecondNs;
+constexpr uint64_t kPauseNsMax = 3000 * kMillisecondNs;
+constexpr uint64_t kConnectPatienceNs = 10'000 * kMillisecondNs;
+constexpr uint64_t kFarewellNs = 1000 * kMillisecondNs;
+
+constexpr uint32_t kUseNonPnfs = 0x10000;       // EXCHGID4_FLAG_USE_NON_PNFS
+constexpr uint32_t kConfirmed = 0x80000000;     // EXCHGID4_FLAG_CONFIRMED_R
+constexpr size_t kHeaderBytes = 1024;           // of a request or an answer, around its data
+constexpr size_t kAnswerBytesMin = 128 * 1024;  // for READDIR and extended attributes
+constexpr uint32_t kCachedAnswerBytes = 4096;
+constexpr uint32_t kOperationsMax = 16;
+constexpr size_t kOpaqueMax = 1024;  // NFS4_OPAQUE_LIMIT
+
+// A call that belongs to no session.
+struct ControlCall : Call {
+  ControlCall() noexcept {
+    has_session = false;
+    recovers = true;
+  }
+
+ protected:
+  ~ControlCall() = default;
+};
+
+// RFC 8881, section 18.35.
+struct ExchangeId final : ControlCall {
+  const Verifier& verifier;
+  const std::string& owner;
+  uint64_t client_id = 0;
+  uint32_t sequence = 0;
+  uint32_t flags = 0;
+
+  ExchangeId(const Verifier& of_this_start, const std::string& name) noexcept
+      : verifier(of_this_start), owner(name) {}
+  void encode(CompoundWriter& to) noexcept override {
+    XdrWriter& xdr = to.operation(Operation::exchange_id);
+    xdr.fixed(verifier.bytes);
+    xdr.text(owner);
+    xdr.u32(kUseNonPnfs);
+    xdr.u32(0);  // SP4_NONE
+    xdr.u32(0);  // eia_client_impl_id: none
+  }
+  void decode(CompoundReader& from) noexcept override {
+    if (!from.operation(Operation::exchange_id)) return;
+    XdrReader& xdr = from.xdr();
+    client_id = xdr.u64();
+    sequence = xdr.u32();
+    flags = xdr.u32();
+    if (xdr.u32() != 0) xdr.fail();  // we have asked for no protection
+    xdr.u64();
+    xdr.opaque(kOpaqueMax);  // server_owner
+    xdr.opaque(kOpaqueMax);  // server_scope
+    // eir_server_impl_id and all behind it are of no use to us.
+  }
+};
+
+struct ChannelAttributes {  // channel_attrs4
+  uint32_t request_bytes = 0;
+  uint32_t response_bytes = 0;
+  uint32_t cached_bytes = 0;
+  uint32_t operations = 0;
+  uint32_t requests = 0;
+
+  void encode(XdrWriter& to) const noexcept {
+    to.u32(0);  // header padding
+    to.u32(request_bytes);
+    to.u32(response_bytes);
+    to.u32(cached_bytes);
+    to.u32(operations);
+    to.u32(requests);
+    to.u32(0);  // no RDMA
+  }
+  static ChannelAttributes decode(XdrReader& from) noexcept {
+    ChannelAttributes channel;
+    from.u32();
+    channel.request_bytes = from.u32();
+    channel.response_bytes = from.u32();
+    channel.cached_bytes = from.u32();
+    channel.operations = from.u32();
+    channel.requests = from.u32();
+    const uint32_t rdma = from.u32();
+    if (rdma > 1) from.fail();
+    if (rdma == 1) from.u32();
+    return channel;
+  }
+};
+
+// RFC 8881, section 18.36.
+struct CreateSession final : ControlCall {
+  uint64_t client_id = 0;
+  uint32_t sequence = 0;
+  ChannelAttributes wanted;
+  SessionId session;
+  ChannelAttributes got;
+
+  void encode(CompoundWriter& to) noexcept override {
+    XdrWriter& xdr = to.operation(Operation::create_session);
+    xdr.u64(client_id);
+    xdr.u32(sequence);
+    xdr.u32(0);  // not persistent, no back channel
+    wanted.encode(xdr);
+    ChannelAttributes{4096, 4096, 0, 2, 1}.encode(xdr);
+    xdr.u32(0x40000000);  // callback program, of which there will be none
+    xdr.u32(1);           // csa_sec_parms
+    xdr.u32(0);           // AUTH_NONE
+  }
+  void decode(CompoundReader& from) noexcept override {
+    if (!from.operation(Operation::create_session)) return;
+    from.xdr().fixed(session.bytes);
+    from.xdr().u32();  // sequence
+    from.xdr().u32();  // flags
+    got = ChannelAttributes::decode(from.xdr());
+    // The back channel's, of no use to us.
+  }
+};
+
+// RFC 8881, section 18.34.
+struct BindConnection final : ControlCall {
+  SessionId session;
+  void encode(CompoundWriter& to) noexcept override {
+    XdrWriter& xdr = to.operation(Operation::bind_conn_to_session);
+    xdr.fixed(session.bytes);
+    xdr.u32(1);  // CDFC4_FORE
+    xdr.boolean(false);
+  }
+  void decode(CompoundReader& from) noexcept override {
+    from.operation(Operation::bind_conn_to_session);
+  }
+};
+
+struct DestroySession final : ControlCall {
+  SessionId session;
+  void encode(CompoundWriter& to) noexcept override {
+    to.operation(Operation::destroy_session).fixed(session.bytes);
+  }
+  void decode(CompoundReader& from) noexcept override {
+    from.operation(Operation::destroy_session);
+  }
+};
+
+struct DestroyClientId final : ControlCall {
+  uint64_t client_id = 0;
+  void encode(CompoundWriter& to) noexcept override {
+    to.operation(Operation::destroy_clientid).u64(client_id);
+  }
+  void decode(CompoundReader& from) noexcept override {
+    from.operation(Operation::destroy_clientid);
+  }
+};
+
+// RFC 8881, section 18.51.
+struct ReclaimComplete final : Call {
+  ReclaimComplete() noexcept { recovers = changes = true; }
+  void encode(CompoundWriter& to) noexcept override {
+    to.operation(Operation::reclaim_complete).boolean(false);
+  }
+  void decode(CompoundReader& from) noexcept override {
+    from.operation(Operation::reclaim_complete);
+  }
+};
+
+std::vector<Address> look_up(const std::string& server, uint16_t port) {
+  addrinfo hints{};
+  hints.ai_socktype = SOCK_STREAM;
+  hints.ai_flags = AI_NUMERICSERV | AI_ADDRCONFIG;
+  addrinfo* found = nullptr;
+  std::vector<Address> addresses;
+  if (getaddrinfo(server.c_str(), std::to_string(port).c_str(), &hints, &found) != 0) {
+    hints.ai_flags = AI_NUMERICSERV;  // a machine that has loopback only
+    if (getaddrinfo(server.c_str(), std::to_string(port).c_str(), &hints, &found) != 0) return {};
+  }
+  for (const addrinfo* each = found; each != nullptr; each = each->ai_next) {
+    Address address;
+    if (each->ai_addrlen > sizeof address.bytes) continue;
+    std::memcpy(&address.bytes, each->ai_addr, each->ai_addrlen);
+    address.size = each->ai_addrlen;
+    addresses.push_back(address);
+  }
+  freeaddrinfo(found);
+  return addresses;
+}
+
+}  // namespace
+
+void Client::start() noexcept {
+  DPFS_ASSERT(!running_);
+  running_ = true;
+  stopping_ = false;
+  keep_going();
+}
+
+Op<Unit> Client::stop() noexcept {
+  if (!running_) co_return Unit{};
+  if (phase_ == Phase::ready) {
+    phase_ = Phase::recovering;  // nothing else goes out
+    timers_.start(farewell_, kFarewellNs);
+    DestroySession session;
+    session.session = session_;
+    control_connection_ = 0;
+    Result<Unit> done = co_await perform(session);
+    if (done) {
+      DestroyClientId id;
+      id.client_id = client_id_;
+      done = co_await perform(id);
+    }
+  }
+  timers_.stop(farewell_);
+  stopping_ = true;
+  cancel_everything(Errno::notconn);
+  changed_.raise();
+  co_await stopped_.wait(Signal::kForEver);
+  co_return Unit{};
+}
+
+Detached Client::keep_going() noexcept {
+  uint64_t pause_ns = 0;
+  while (!stopping_) {
+    if (pause_ns > 0) {
+      const uint64_t until_ns = monotonic_ns() + pause_ns;
+      for (uint64_t now = monotonic_ns(); now < until_ns && !stopping_; now = monotonic_ns()) {
+        co_await changed_.wait(until_ns - now);
+      }
+      if (stopping_) break;
+    }
+    Result<Unit> there = co_await connect_all();
+    if (there) there = co_await establish();
+    if (!there || trouble_ != Trouble::none) {
+      phase_ = Phase::away;
+      if (!there && !stopping_) say_it_is_gone(describe(there.error()));
+      pause_ns = pause_ns == 0 ? kFirstPauseNs : std::min(pause_ns * 2, kPauseNsMax);
+      continue;
+    }
+    pause_ns = 0;
+    phase_ = Phase::ready;
+    say_it_is_back();
+    dispatch_waiting();
+    while (phase_ == Phase::ready && !stopping_) co_await changed_.wait(Signal::kForEver);
+  }
+  cancel_everything(Errno::notconn);
+  for (const auto& connection : connections_) connection->close();
+  bound_.assign(bound_.size(), false);
+  phase_ = Phase::away;
+  has_session_ = knows_us_ = false;
+  timers_.stop(tick_);
+  timers_.stop(retry_);
+  ticks_often_ = false;
+  running_ = false;
+  stopped_.raise();
+}
+
+Op<Unit> Client::find_addresses() noexcept {
+  std::vector<Address> found = reactor_.blocking(
+      [server = options_.server, port = options_.port] { return look_up(server, port); });
+  if (!found.empty()) addresses_ = std::move(found);
+  address_ = 0;
+  if (addresses_.empty()) co_return Errno::noent;
+  co_return Unit{};
+}
+
+// All connections, to the address in use or the next that answers.
+Op<Unit> Client::connect_all() noexcept {
+  if (trouble_ == Trouble::session || !has_session_) {
+    // What was under way there is none any more; a new connection forgets what was half sent.
+    has_session_ = false;
+    for (const auto& connection : connections_) connection->close();
+    bound_.assign(bound_.size(), false);
+    take_back_calls();
+  }
+  if (trouble_ == Trouble::session) trouble_ = Trouble::none;
+  if (addresses_.empty() || address_ >= addresses_.size()) {
+    Op<Unit> finding = find_addresses();
+    const Result<Unit> found = co_await finding;
+    if (!found) co_return found.error();
+  }
+  for (const auto& connection : connections_) {
+    if (!connection->is_connected()) connection->connect(addresses_[address_]);
+  }
+  const uint64_t until_ns = monotonic_ns() + kConnectPatienceNs;
+  while (true) {
+    bool all = true;
+    bool failed = stopping_;
+    for (const auto& connection : connections_) {
+      all = all && connection->is_connected();
+      failed = failed || connection->has_failed();
+    }
+    if (all) co_return Unit{};
+    const uint64_t now_ns = monotonic_ns();
+    if (failed || now_ns >= until_ns) break;
+    co_await changed_.wait(until_ns - now_ns);
+  }
+  const Errno why = stopping_ ? Errno::canceled : connections_.front()->failure();
+  for (const auto& connection : connections_) {
+    if (!connection->is_connected()) connection->close();
+  }
+  ++address_;  // the next time another
+  co_return why == Errno::none ? Errno::timedout : why;
+}
+
+Op<Unit> Client::establish() noexcept {
+  phase_ = Phase::recovering;
+  const bool had_session = has_session_;
+  if (had_session) {
+    Op<Unit> binding = bind_connections();
+    const Result<Unit> bound = co_await binding;
+    if (!bound) co_return bound.error();
+  } else {
+    Op<Unit> making = make_session();
+    const Result<Unit> made = co_await making;
+    if (!made) co_return made.error();
+  }
+  if (!knows_us_) {
+    Op<Unit> reclaiming = recoverer_.reclaim();
+    const Result<Unit> reclaimed = co_await reclaiming;
+    if (!reclaimed) co_return reclaimed.error();
+    Op<Unit> completing = reclaim_complete();
+    const Result<Unit> completed = co_await completing;
+    if (!completed) co_return completed.error();
+    knows_us_ = true;
+  }
+  if (trouble_ == Trouble::state) trouble_ = Trouble::none;
+  Op<Unit> reopening = recoverer_.reopen();
+  const Result<Unit> reopened = co_await reopening;
+  if (!reopened) co_return reopened.error();
+  Op<Unit> resuming = recoverer_.resume();
+  const Result<Unit> resumed = co_await resuming;
+  refused_ = Errno::none;
+  if (!resumed) {
+    if (resumed.error() != Errno::canceled && !stopping_) {
+      refused_ = resumed.error();
+      cancel_everything(refused_);
+    }
+    co_return resumed.error();
+  }
+  co_return Unit{};
+}
+
+Op<Unit> Client::make_session() noexcept {
+  Op<Unit> exchanging = exchange_id();
+  Result<Unit> done = co_await exchanging;
+  if (!done) co_return done.error();
+  Op<Unit> creating = create_session();
+  done = co_await creating;
+  if (!done) co_return done.error();
+  Op<Unit> binding = bind_connections();
+  done = co_await binding;
+  if (!done) co_return done.error();
+  co_return Unit{};
+}
+
+Op<Unit> Client::exchange_id() noexcept {
+  ExchangeId call(verifier_, owner_);
+  control_connection_ = 0;
+  Result<Unit> done = co_await perform(call);
+  while (!done && call.status() == Status::minor_vers_mismatch && minor_version_ > 1) {
+    --minor_version_;
+    log::info("{}: serves NFS 4.{} only", server(), minor_version_);
+    done = co_await perform(call);
+  }
+  if (!done && call.status() == Status::minor_vers_mismatch) {
+    log::error("{}: serves no NFS 4.1: nothing older will do", server());
+  }
+  if (!done) co_return done.error();
+  const bool same = call.client_id == client_id_ && (call.flags & kConfirmed) != 0;
+  if (!same) {
+    knows_us_ = false;
+    create_sequence_ = call.sequence;
+  }
+  told_sequence_ = call.sequence;
+  client_id_ = call.client_id;
+  state_flags_ = 0;
+  co_return Unit{};
+}
+
+Op<Unit> Client::create_session() noexcept {
+  CreateSession call;
+  call.client_id = client_id_;
+  call.sequence = create_sequence_;
+  call.wanted.request_bytes =
+      static_cast<uint32_t>(options_.write_bytes_max + Slot::kRequestBytesMax);
+  call.wanted.response_bytes = static_cast<uint32_t>(
+      std::max<size_t>(options_.read_bytes_max, kAnswerBytesMin) + kHeaderBytes);
+  call.wanted.cached_bytes = kCachedAnswerBytes;
+  call.wanted.operations = kOperationsMax;
+  call.wanted.requests = std::clamp(options_.slots, 1u, Slots::kMax);
+  Result<Unit> done = co_await perform(call);
+  if (!done && call.status() == Status::seq_misordered && told_sequence_ != call.sequence) {
+    call.sequence = told_sequence_;
+    done = co_await perform(call);
+  }
+  if (!done) {
+    client_id_ = 0;  // a new one, the next time
+    co_return done.error();
+  }
+  constexpr uint32_t kBytesMin = 8192;
+  if (call.got.requests == 0 || call.got.request_bytes < kBytesMin ||
+      call.got.response_bytes < kBytesMin) {
+    log::error("{}: offers a session of {} requests, {} and {} bytes, which is too little",
+               server(), call.got.requests, call.got.request_bytes, call.got.response_bytes);
+    co_return Errno::proto;
+  }
+  create_sequence_ = call.sequence + 1;
+  session_ = call.session;
+  slots_.reset(std::min(call.got.requests, call.wanted.requests));
+  // Data goes in whole pages, with its header around it.
+  const auto data_bytes = [](uint32_t message) {
+    return static_cast<uint32_t>((message - Slot::kRequestBytesMax) & ~4095u);
+  };
+  read_bytes_max_ = std::min(options_.read_bytes_max, data_bytes(call.got.response_bytes));
+  write_bytes_max_ = std::min(options_.write_bytes_max, data_bytes(call.got.request_bytes));
+  for (const auto& connection : connections_) {
+    connection->set_record_max(call.wanted.response_bytes + kHeaderBytes);
+  }
+  has_session_ = true;
+  bound_[0] = true;
+  co_return Unit{};
+}
+
+Op<Unit> Client::bind_connections() noexcept {
+  for (uint32_t i = 0; i < connections_.size(); ++i) {
+    if (bound_[i]) continue;
+    BindConnection call;
+    call.session = session_;
+    control_connection_ = i;
+    const Result<Unit> done = co_await perform(call);
+    // A server that has no such operation binds a connection by what comes over it (RFC 8881,
+    // section 2.10.3.1).
+    if (!done && call.status() != Status::notsupp) {
+      if (done.error() != Errno::canceled && done.error() != Errno::notconn) has_session_ = false;
+      co_return done.error();
+    }
+    bound_[i] = true;
+    resend(i);
+  }
+  co_return Unit{};
+}
+
+Op<Unit> Client::reclaim_complete() noexcept {
+  ReclaimComplete call;
+  const Result<Unit> done = co_await perform(call);
+  if (!done && call.status() != Status::complete_already && call.status() != Status::notsupp) {
+    co_return done.error();
+  }
+  co_return Unit{};
+}
+
+void Client::resend(uint32_t connection) noexcept {
+  for (uint32_t i = connection; i < slots_.count();
+       i += static_cast<uint32_t>(connections_.size())) {
+    Slot& slot = slots_.at(i);
+    if (!slot.used || slot.message.linked()) continue;
+    if (slot.call->data_into.size() >= Connection::kPlacedBytesMin) {
+      connections_[connection]->expect_long(1);
+    }
+    connections_[connection]->send(slot.message);
+  }
+}
+
+// The session they were sent in is no more.
+void Client::take_back_calls() noexcept {
+  for (uint32_t i = slots_.count(); i-- > 0;) {
+    Slot& slot = slots_.at(i);
+    if (!slot.used) continue;
+    Call& call = *slot.call;
+    slots_.give(i);
+    call.slot_ = Call::kNoSlot;
+    if (call.lost_answers_ < 255) ++call.lost_answers_;
+    waiting_.push_front(call);
+  }
+}
+
+// Whoever recovers begins again from the start. What was under way of it must not be answered
+// later: then the session goes with it.
+void Client::cancel_recovery_calls() noexcept {
+  if (Call* control = std::exchange(control_, nullptr)) {
+    if (control_message_.linked()) control_message_.unlink();
+    finish(*control, Errno::canceled);
+  }
+  for (List<Call>* calls : {&waiting_, &delayed_}) {
+    Call* next = nullptr;
+    for (Call* call = calls->front(); call != nullptr; call = next) {
+      next = calls->after(*call);
+      if (!call->recovers) continue;
+      call->unlink();
+      finish(*call, Errno::canceled);
+      next = calls->front();
+    }
+  }
+  for (uint32_t i = 0; i < slots_.count(); ++i) {
+    Slot& slot = slots_.at(i);
+    if (!slot.used || !slot.call->recovers) continue;
+    Call& call = *slot.call;
+    if (slot.message.linked()) slot.message.unlink();
+    slots_.give(i);
+    call.slot_ = Call::kNoSlot;
+    trouble_ = Trouble::session;
+    finish(call, Errno::canceled);
+  }
+}
+
+// Nothing waits for the server any more; what was under way is forgotten with its session.
+void Client::cancel_everything(Errno why) noexcept {
+  if (Call* control = std::exchange(control_, nullptr)) {
+    if (control_message_.linked()) control_message_.unlink();
+    finish(*control, Errno::canceled);
+  }
+  has_session_ = false;
+  for (const auto& connection : connections_) connection->close();
+  bound_.assign(bound_.size(), false);
+  take_back_calls();
+  while (Call* call = delayed_.pop_front()) waiting_.push_back(*call);
+  // Those that come meanwhile wait for the next attempt.
+  List<Call> all;
+  while (Call* call = waiting_.pop_front()) all.push_back(*call);
+  while (Call* call = all.pop_front()) finish(*call, why);
+}
+
+void Client::say_it_is_gone(const char* why) noexcept {
+  if (gone_ns_ == 0) gone_ns_ = monotonic_ns();
+  if (std::exchange(said_gone_, true)) return;
+  log::warn(
+      "{} port {}: {}; {}", server(), options_.port, std::string(why),
+      options_.soft ? "requests fail when it takes too long" : "requests wait until it is there");
+}
+
+void Client::say_it_is_back() noexcept {
+  if (std::exchange(said_gone_, false)) {
+    log::info("{}: there again after {} s", server(), (monotonic_ns() - gone_ns_) / 1'000'000'000);
+  }
+  gone_ns_ = 0;
+}
+
+}  // namespace dpfs::nfs

@@ -49,7 +49,9 @@ function(dpfs_bench source room)
   endif()
   dpfs_program_name(name "${source}" "${room}")
   add_executable("${name}" EXCLUDE_FROM_ALL "${source}")
-  target_link_libraries("${name}" PRIVATE ${ARGN} dpfs_flags benchmark::benchmark_main)
+  # A benchmark may use the harness of its room's tests.
+  target_link_libraries("${name}" PRIVATE ${ARGN} dpfs_flags benchmark::benchmark_main
+    $<TARGET_NAME_IF_EXISTS:GTest::gtest>)
   set_target_properties("${name}" PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/bench")
 endfunction()
 

@@ -154,6 +154,7 @@ Compound::Fate Compound::run() {
     }
   }
   if (world_.options.record) {
+    seen_.operations.assign(operations_.begin(), operations_.begin() + looked_at_);
     world_.seen.push_back(seen_);
     if (world_.seen.size() > World::kSeenMax) world_.seen.pop_front();
   }
@@ -197,7 +198,7 @@ bool Compound::run_one(uint32_t index, uint32_t operations) {
     status_ = Status::badxdr;
     return false;
   }
-  seen_.operations.push_back(operation);
+  if (looked_at_ < operations_.size()) operations_[looked_at_++] = operation;
   const Handler handler = handler_of(operation);
   if (handler == nullptr) {
     status_ = Status::notsupp;

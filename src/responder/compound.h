@@ -2,6 +2,7 @@
 // One COMPOUND: its operations are executed one after the other, until one fails.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -40,7 +41,10 @@ class Compound {
     nfs::Bytes payload;
   };
   Reply reply() const noexcept { return {room_.first(size_), payload_at_, payload_}; }
-  const std::vector<nfs::Operation>& operations() const noexcept { return seen_.operations; }
+  // As far as they were looked at.
+  std::span<const nfs::Operation> operations() const noexcept {
+    return std::span(operations_).first(looked_at_);
+  }
 
  private:
   using Status = nfs::Status;
@@ -156,6 +160,9 @@ class Compound {
   nfs::Bytes payload_;
   Fate fate_ = Fate::answered;
   uint32_t results_ = 0;
+  // Of a compound with more, the rest is not kept.
+  std::array<nfs::Operation, 32> operations_;
+  size_t looked_at_ = 0;
   Status status_ = Status::ok;
   Seen seen_;
 

@@ -79,7 +79,7 @@ class RawClient {
     Compound request = bare(1);
     request.op(Operation::create_session).u64(client_id).u32(create_sequence).u32(0);
     for (int channel = 0; channel < 2; ++channel) {
-      request.u32(0).u32(1 << 21).u32(1 << 21).u32(8192).u32(16).u32(8).u32(0);
+      request.u32(0).u32(1 << 21).u32(1 << 21).u32(8192).u32(16).u32(slots).u32(0);
     }
     request.u32(0x40000000).u32(1).u32(0);
     Results results = call(request);
@@ -87,7 +87,7 @@ class RawClient {
     results.next(Operation::create_session);
     results.body.fixed(session.bytes);
     ++create_sequence;
-    sequences.assign(8, 0);
+    sequences.assign(slots, 0);
     return Status::ok;
   }
 
@@ -149,20 +149,25 @@ class RawClient {
     return request;
   }
 
-  void send(const Compound& request) {
+  // A call of it, with its record mark.
+  std::vector<uint8_t> message(const Compound& request) {
     ++xid;
-    Compound message;
-    message.u32(0);  // the record mark
-    message.u32(xid).u32(0).u32(2).u32(nfs::kProgram).u32(4).u32(1);
+    Compound whole;
+    whole.u32(0);  // the record mark
+    whole.u32(xid).u32(0).u32(2).u32(nfs::kProgram).u32(4).u32(1);
     Compound credential;
     credential.u32(0).text("raw").u32(uid).u32(gid).u32(0);
-    message.u32(1).u32(static_cast<uint32_t>(credential.bytes.size())).fixed(credential.bytes);
-    message.u32(0).u32(0);
-    message.text("tag").u32(request.minor).u32(request.operations).fixed(request.bytes);
-    const uint32_t mark = htonl(static_cast<uint32_t>(message.bytes.size() - 4) | 0x80000000);
-    std::memcpy(message.bytes.data(), &mark, sizeof mark);
-    EXPECT_EQ(::send(socket_.get(), message.bytes.data(), message.bytes.size(), MSG_NOSIGNAL),
-              static_cast<ssize_t>(message.bytes.size()));
+    whole.u32(1).u32(static_cast<uint32_t>(credential.bytes.size())).fixed(credential.bytes);
+    whole.u32(0).u32(0);
+    whole.text("tag").u32(request.minor).u32(request.operations).fixed(request.bytes);
+    const uint32_t mark = htonl(static_cast<uint32_t>(whole.bytes.size() - 4) | 0x80000000);
+    std::memcpy(whole.bytes.data(), &mark, sizeof mark);
+    return whole.bytes;
+  }
+  void send(const Compound& request) {
+    const std::vector<uint8_t> bytes = message(request);
+    EXPECT_EQ(::send(socket_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL),
+              static_cast<ssize_t>(bytes.size()));
   }
   // `came` is false where the connection was closed.
   Results receive() {
@@ -292,7 +297,10 @@ class RawClient {
     return results;
   }
 
+  int fd() const noexcept { return socket_.get(); }
+
   bool connected = false;
+  uint32_t slots = 8;
   uint32_t xid = 100;
   uint32_t uid = 0;
   uint32_t gid = 0;

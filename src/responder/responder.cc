@@ -144,9 +144,7 @@ void Responder::run() {
     for (int i = 0; i < count; ++i) on_event(events[i].data.u64, events[i].events);
     send_ready();
     if (segment_bytes_ != 0) {
-      std::vector<uint64_t> numbers;
-      for (const auto& [number, connection] : connections_) numbers.push_back(number);
-      for (const uint64_t number : numbers) flush(*connections_.at(number));
+      for (const auto& [number, connection] : connections_) flush(*connection);
     }
     if (count > 0) changed_.notify_all();
   }
@@ -247,7 +245,7 @@ bool Responder::serve_compound(Connection& connection, nfs::Bytes arguments, siz
 }
 
 bool Responder::reply_by_rules(Connection& connection, Reply reply,
-                               const std::vector<nfs::Operation>& operations) {
+                               std::span<const nfs::Operation> operations) {
   const auto rule_of = [&](Script::Action action) {
     auto rule = world_.script.take(action, {});
     for (size_t i = 0; i < operations.size() && !rule; ++i) {

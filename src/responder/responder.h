@@ -10,6 +10,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <span>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -115,7 +116,7 @@ class Responder {
   bool serve(Connection& connection, nfs::Bytes message);
   bool serve_compound(Connection& connection, nfs::Bytes arguments, size_t message_bytes);
   bool reply_by_rules(Connection& connection, Reply reply,
-                      const std::vector<nfs::Operation>& operations);
+                      std::span<const nfs::Operation> operations);
   void send_ready();
   void flush(Connection& connection);
   void close(uint64_t number);

@@ -32,6 +32,6 @@ cmd_eval() {
     return
   fi
   setup build eval
-  build_preset release dpfs mount_load eval
+  build_preset release dpfs mount_load nfs_responder eval
   python3 tools/eval/nfs.py --build build/release "$@"
 }

@@ -9,6 +9,7 @@ import xml.dom.minidom
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import stage  # noqa: E402
+import client  # noqa: E402
 import guest  # noqa: E402
 import host  # noqa: E402
 import nfs_report as report  # noqa: E402
@@ -81,7 +82,9 @@ class ReportTest(unittest.TestCase):
             "throughput": {host.OURS: {depth: [host_run(1000 * depth, 40)]
                                        for depth in host.DEPTHS},
                            host.LIBNFS: {1: [host_run(500, 80)]}},
-            "latency": {host.OURS: {1: [host_run(1, 90)]}, host.NULL: {1: [host_run(1, 30)]}},
+            "latency": {"sleep": {host.OURS: {1: [host_run(1, 90)]},
+                                  host.NULL: {1: [host_run(1, 30)]}},
+                        "poll": {}},
             "workloads": {workloads.SERVERS_OWN: {workloads.UNTAR: [200]},
                           workloads.MOUNT: {workloads.UNTAR: [100, 100]}},
             "guest workloads": {stage.GUEST_NFS: {workloads.PUT: [counts(300)]},
@@ -98,9 +101,18 @@ class ReportTest(unittest.TestCase):
                       text)
 
     def test_nfs_is_what_the_null_device_does_not_take(self):
-        rows = dict(report.latency_rows(self.results["latency"]))
+        rows = dict(report.latency_rows(self.results["latency"]["sleep"]))
         self.assertEqual(rows["NFS: client, network and server"], 60)
         self.assertIsNone(rows["bare TCP"])
+
+    def test_clients_targets_are_for_each_core(self):
+        runs = [host_run(300_000, 90) | {"cpu_us": 1.25}]
+        text = report.markdown({"client": {
+            host.OURS: {depth: runs for depth in client.DEPTHS},
+            host.FLOOR: {depth: runs for depth in client.DEPTHS},
+            client.SEQUENTIAL: {8: [host_run(1000, 90) | {"cpu_us": 1000}]}}}, ABOUT, [])
+        self.assertIn("| reads for each core | 800,000/s | >= 400,000/s | met |", text)
+        self.assertIn("| 1.05 GB/s | >= 2 GB/s | **missed** |", text)
 
     def test_what_was_not_measured_is_left_out(self):
         text = report.markdown({"latency": self.results["latency"]}, ABOUT, ["SKIPPED libnfs"])

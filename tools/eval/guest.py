@@ -21,8 +21,9 @@ ip link set eth0 up
 mount_ours() {{ mount_share {tag} /ours; }}
 mount_theirs() {{
   mkdir -p /theirs
-  mount -i -t nfs4 -o vers=4.2,proto=tcp,sec=sys,hard,addr={server},clientaddr={guest},port={port} \\
-    {server}:/{export} /theirs || die "the guest's own NFS client cannot mount"
+  how=vers=4.2,proto=tcp,sec=sys,hard,addr={server},clientaddr={guest},port={port}
+  mount -i -t nfs4 -o $how {server}:/{export} /theirs ||
+    die "the guest's own NFS client cannot mount"
 }}
 mount_ours
 mount_theirs

@@ -13,14 +13,20 @@ LIBNFS = "libnfs"
 FLOOR = "bare TCP"
 OURS_WRITES = "dpfs, writes"
 NULL = "null device"
+WAITS = ("sleep", "poll")
 TIMEOUT_S = 120
 
 
-def peers_of(stage):
+def serving(stage, url):
     def command(socket_path, _folder):
         return measure.daemon.dpfs_command(stage.dpfs, socket_path=socket_path, tag="bench",
-                                           url=stage.url())
-    return (measure.Peer(OURS, command, ""), measure.null_peer(NULL, stage.dpfs))
+                                           url=url)
+    return command
+
+
+def peers_of(stage):
+    ours = measure.Peer(OURS, serving(stage, stage.url()), "")
+    return ours, measure.null_peer(NULL, stage.dpfs)
 
 
 def bench_of(stage):
@@ -31,9 +37,10 @@ def bench_of(stage):
                          file_size=effort.data_mib << 20, cores=None)
 
 
-def run_bench(bench, peer, job, depth, null_device=False):
-    """Rate and latency of one run. The tenant sleeps until it is interrupted, as Linux does."""
-    group = plan.Group(f"{job} at {depth}", (job,), depth, null_device=null_device)
+def run_bench(bench, peer, job, depth, **options):
+    """Rate and latency of one run. The tenant sleeps until it is interrupted, as Linux does, unless
+    wait="poll"."""
+    group = plan.Group(f"{job} at {depth}", (job,), depth, **options)
     [found] = [each for each in bench.run(peer, group)["jobs"] if each["operations"]]
     return {"rate": found["operations_per_second"], "p50_us": found["latency_ns"]["p50"] / 1000,
             "p99_us": found["latency_ns"]["p99"] / 1000,
@@ -91,13 +98,19 @@ def interleaved(runs, depths, rounds):
 
 
 def latency(stage):
-    """results[peer][1]: one request in flight, each round's."""
+    """results[how the tenant waits][peer][1]: one request in flight, each round's."""
     measure.make_data_file(stage.server.exported, stage.effort.data_mib << 20)
     bench = bench_of(stage)
     ours, null = peers_of(stage)
-    runs = {NULL: lambda depth: run_bench(bench, null, "randread", depth, null_device=True),
-            OURS: lambda depth: run_bench(bench, ours, "randread", depth),
-            FLOOR: lambda depth: run_floor(stage, depth)}
+    runs = {}
+    for wait in WAITS:
+        runs[wait, NULL] = lambda depth, wait=wait: run_bench(
+            bench, null, "randread", depth, null_device=True, wait=wait)
+        runs[wait, OURS] = lambda depth, wait=wait: run_bench(
+            bench, ours, "randread", depth, wait=wait)
+    runs["poll", FLOOR] = lambda depth: run_floor(stage, depth)
     if has_libnfs(stage):
-        runs[LIBNFS] = lambda depth: run_libnfs(stage, depth)
-    return interleaved(runs, (1,), stage.effort.rounds)
+        runs["sleep", LIBNFS] = lambda depth: run_libnfs(stage, depth)
+    found = interleaved(runs, (1,), stage.effort.rounds)
+    return {wait: {peer: found[way, peer] for way, peer in found if way == wait}
+            for wait in WAITS}

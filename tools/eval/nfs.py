@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Evaluates the NFS back end: what it costs a tenant beside the guest's own NFS client, and how fast
-it is. A real NFS server (Ganesha) on loopback is behind all of it.
+"""Evaluates the NFS back end: what it costs a tenant beside the guest's own NFS client, and how
+fast it is. A real NFS server (Ganesha) on loopback is behind all of it.
 
   tenant           kernel instructions, interrupts and notifications for 4 KiB in the guest
   throughput       by depth 1 to 128, beside libnfs
   latency          what one read's time is made of
+  client           our NFS client alone, against a server in memory that answers as fast as it can
   workloads        untar, stat walk, small files, copy: through dpfs mount
   guest-workloads  the same in the guest, by both clients
 
@@ -29,6 +30,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import stage as stages  # noqa: E402
 from stage import EvalError, Stage, Tap, UserNetwork, say  # noqa: E402
 
+import client  # noqa: E402
 import host  # noqa: E402
 import nfs_report  # noqa: E402
 import tenant  # noqa: E402
@@ -43,7 +45,8 @@ from daemon import DaemonError  # noqa: E402
 from ganesha import Ganesha, GaneshaError  # noqa: E402
 
 PARTS = {"tenant": tenant.run, "throughput": host.throughput, "latency": host.latency,
-         "workloads": workloads.on_host, "guest workloads": workloads.in_guest}
+         "client": client.run, "workloads": workloads.on_host,
+         "guest workloads": workloads.in_guest}
 # Longer than anything that is measured: the guest renews its lease slowly, for it is emulated.
 LEASE_S = 60
 OWN_NETWORK = "DPFS_EVAL_OWN_NETWORK"

@@ -54,12 +54,15 @@ class Stage:
     folder: pathlib.Path  # for sockets and what is not kept
     notes: list  # what the reader has to know
 
+    def serves_nfs(self):
+        usage = subprocess.run([self.dpfs, "serve", "--help"], capture_output=True, text=True)
+        return "nfs://" in usage.stdout
+
     def url(self):
         """What dpfs is told to serve."""
-        usage = subprocess.run([self.dpfs, "serve", "--help"], capture_output=True, text=True)
-        if "nfs://" in usage.stdout:
+        if self.serves_nfs():
             return self.server.url()
-        self.note("NOT NFS: this dpfs has no nfs:// yet, the server's directory is served by local:")
+        self.note("NOT NFS: this dpfs has no nfs:// yet; local: serves the server's directory")
         return f"local:{self.server.exported}"
 
     def note(self, text):

@@ -9,6 +9,7 @@
 #include "backend/local/local_fs.h"
 #include "backend/nfs/nfs_fs.h"
 #include "backend/null/null_fs.h"
+#include "daemon/nfs_probe.h"
 #include "daemon/nfs_url.h"
 
 namespace dpfs {
@@ -48,7 +49,10 @@ std::unique_ptr<FileSystem> make_null(Reactor&, Url& url, const ShareConfig&) {
 }
 
 std::unique_ptr<FileSystem> make_nfs(Reactor& reactor, Url& url, const ShareConfig&) {
-  return std::make_unique<NfsFs>(reactor, nfs_options(url));
+  const NfsOptions options = nfs_options(url);
+  url.check_all_options_known();
+  probe_nfs(options);
+  return std::make_unique<NfsFs>(reactor, options);
 }
 
 }  // namespace
@@ -59,12 +63,24 @@ Backends Backends::built_in() {
                Reach::folder);
   backends.add("nfs", "nfs://server[:port]/path     a directory that an NFSv4.1 server exports",
                make_nfs, Reach::network);
+  backends.set_by_address("nfs", nfs_url_by_address);
   backends.add("null", "null:[?files=16&size=1G]     answers at once; for measuring", make_null);
   return backends;
 }
 
 void Backends::add(const std::string& scheme, const std::string& usage, Make make, Reach reach) {
-  entries_[scheme] = {usage, std::move(make), reach};
+  entries_[scheme] = {usage, std::move(make), reach, {}};
+}
+
+void Backends::set_by_address(const std::string& scheme, ByAddress by_address) {
+  entries_.at(scheme).by_address = std::move(by_address);
+}
+
+std::string Backends::by_address(const Url& url) const {
+  const Entry& entry = entry_of(url);
+  if (!entry.by_address) return url.text();
+  Url copy = url;
+  return entry.by_address(copy);
 }
 
 const Backends::Entry& Backends::entry_of(const Url& url) const {

@@ -31,18 +31,27 @@ class Backends {
     network,
   };
 
-  // Those that come with DPFS: local and null.
+  // The same URL with the server's addresses instead of its name. Throws std::runtime_error when
+  // the name is nobody's.
+  using ByAddress = std::function<std::string(Url& url)>;
+
+  // Those that come with DPFS: local, nfs and null.
   static Backends built_in();
 
   // To add one of your own: examples/ shows how.
   void add(const std::string& scheme, const std::string& usage, Make make,
            Reach reach = Reach::nothing);
 
+  // For one that reaches a server by its name.
+  void set_by_address(const std::string& scheme, ByAddress by_address);
+
   // The back end alone; make_share() gives all that `share` asks for.
   std::unique_ptr<FileSystem> make(Reactor& reactor, const ShareConfig& share) const;
   // Throws std::invalid_argument when no back end has the URL's scheme. Before anything is started.
   void check(const std::string& url) const;
   Reach reach_of(const Url& url) const { return entry_of(url).reach; }
+  // The URL as it is, where its back end knows no names.
+  std::string by_address(const Url& url) const;
   // For --help: a line for each scheme.
   std::string usage() const;
 
@@ -51,6 +60,7 @@ class Backends {
     std::string usage;
     Make make;
     Reach reach = Reach::nothing;
+    ByAddress by_address;
   };
   const Entry& entry_of(const Url& url) const;
   std::map<std::string, Entry> entries_;

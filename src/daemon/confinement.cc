@@ -76,6 +76,8 @@ Confinement::Confinement(ServeConfig& config, const Backends& backends) : config
         break;
       case Backends::Reach::network:
         network_ = true;
+        // Inside there is nobody to ask for a name.
+        if (config_.mode != "none") device.share.url = backends.by_address(url);
         break;
       case Backends::Reach::folder:
         try {
@@ -91,7 +93,8 @@ Confinement::Confinement(ServeConfig& config, const Backends& backends) : config
     }
   }
   // Whoever may open handles may open any inode of the file systems that the folders lie on.
-  const Capabilities used = handles_ ? kUsed : kUsed - Capabilities{CAP_DAC_READ_SEARCH};
+  Capabilities used = handles_ ? kUsed : kUsed - Capabilities{CAP_DAC_READ_SEARCH};
+  if (folders_.empty()) used = {};  // a server knows its users by itself
   kept_ = sandbox::changed_by(used, config_.modcaps);
 }
 
@@ -207,7 +210,8 @@ std::string Confinement::forbid_calls() {
   const OtherCalls action = action_of(config_.seccomp);
   if (action == OtherCalls::allow) return "none";
   try {
-    sandbox::forbid_other_calls(action);
+    sandbox::forbid_other_calls(
+        action, network_ ? sandbox::Network::tcp_clients : sandbox::Network::sockets_only);
   } catch (const std::system_error& error) {
     if (!config_.seccomp.empty()) {
       throw std::runtime_error(

@@ -7,6 +7,8 @@
 #include <charconv>
 #include <stdexcept>
 
+#include "backend/nfs/address.h"
+
 namespace dpfs {
 namespace {
 
@@ -137,6 +139,23 @@ NfsOptions nfs_options(Url& url) {
   read_version(from, options);
   read_security(from);
   return options;
+}
+
+std::string nfs_url_by_address(Url& url) {
+  const NfsOptions options = nfs_options(url);
+  std::string addresses;
+  for (const nfs::Address& address : nfs::look_up(options.server, options.port)) {
+    if (!addresses.empty()) addresses += ',';
+    addresses += nfs::numeric(address);
+  }
+  if (addresses.empty()) {
+    throw std::runtime_error(fmt::format(
+        "'{}': there is no server of the name '{}'; check the name, or give its address",
+        url.text(), options.server));
+  }
+  const std::string_view path = url.path();
+  return url.text_with_path(
+      fmt::format("//[{}]:{}{}", addresses, options.port, path.substr(path.find('/', 2))));
 }
 
 }  // namespace dpfs

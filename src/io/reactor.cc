@@ -104,6 +104,8 @@ void Reactor::lead() noexcept {
 }
 
 void Reactor::leave_to_loop() noexcept {
+  // What the visit has made ready (messages to be sent) does not wait for the loop's thread.
+  run_ready();
   const bool unsent = engine_->flush();
   if (rests_ && (unsent || !ready_.empty() || active_count_ > 0)) {
     rests_ = false;

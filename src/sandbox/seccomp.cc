@@ -8,6 +8,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <array>
@@ -39,8 +40,8 @@ constexpr const char* kCalls[] = {
     "capget", "capset", "getuid", "geteuid", "getgid", "getegid",
     // Waiting, and being told.
     "epoll_ctl", "epoll_wait", "epoll_pwait", "epoll_pwait2", "poll", "ppoll", "ppoll_time64",
-    "eventfd2", "pipe2", "timer_create", "timer_settime", "timer_settime64", "timer_delete",
-    "io_uring_enter",
+    "eventfd2", "pipe2", "timerfd_settime", "timerfd_settime64", "timer_create", "timer_settime",
+    "timer_settime64", "timer_delete", "io_uring_enter",
     // The VMM's socket. Its listening one was made at the start.
     "accept4", "recvmsg", "recvfrom", "sendmsg", "sendto", "getsockopt", "getsockname", "shutdown",
     // Memory. mmap and mprotect: below.
@@ -149,9 +150,20 @@ void add_rules(Filter& filter) {
   filter.add(SCMP_ACT_ALLOW, "prlimit64", SCMP_A0_32(SCMP_CMP_EQ, 0), SCMP_A2(SCMP_CMP_EQ, 0));
 }
 
+// For a server that is connected to again and again.
+void add_tcp_rules(Filter& filter) {
+  for (const uint32_t family : {AF_INET, AF_INET6}) {
+    filter.add(SCMP_ACT_ALLOW, "socket", SCMP_A0_32(SCMP_CMP_EQ, family),
+               SCMP_A1_32(SCMP_CMP_MASKED_EQ, 0xff, SOCK_STREAM));
+  }
+  for (const char* name : {"connect", "setsockopt", "getpeername"}) {
+    filter.add(SCMP_ACT_ALLOW, name);
+  }
+}
+
 }  // namespace
 
-void forbid_other_calls(OtherCalls action) {
+void forbid_other_calls(OtherCalls action, Network network) {
   if (action == OtherCalls::allow) return;
   Filter filter(action_of(action));
   // For threads that a library may have started already.
@@ -161,6 +173,7 @@ void forbid_other_calls(OtherCalls action) {
   seccomp_attr_set(filter.get(), SCMP_FLTATR_CTL_OPTIMIZE, 2);  // a tree instead of a list
   seccomp_attr_set(filter.get(), SCMP_FLTATR_API_SYSRAWRC, 1);
   add_rules(filter);
+  if (network == Network::tcp_clients) add_tcp_rules(filter);
   Filter::check(seccomp_load(filter.get()), "seccomp");
 }
 

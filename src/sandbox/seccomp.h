@@ -16,13 +16,17 @@ enum class OtherCalls : uint8_t {
   trap,   // SIGSYS: for a debugger
 };
 
+// What the process still has to do with the network: sockets that it has, or new ones as well.
+enum class Network : uint8_t { sockets_only, tcp_clients };
+
 // From now on, for all threads, and for ever. Sets no_new_privs. Throws std::system_error, also
 // where the kernel has no seccomp.
 //
-// Not on the list is what is needed at the start only: making sockets, rings and namespaces,
-// mounting, starting programs. Of some calls only what is used is allowed: threads but no
-// processes, ioctl() for a file's flags, memory that is not executable, signals to the own process.
-void forbid_other_calls(OtherCalls action);
+// Not on the list is what is needed at the start only: making sockets (but for TCP's, where
+// `network` says so), rings and namespaces, mounting, starting programs. Of some calls only what is
+// used is allowed: threads but no processes, ioctl() for a file's flags, memory that is not
+// executable, signals to the own process.
+void forbid_other_calls(OtherCalls action, Network network);
 
 // The filter as the kernel takes it (struct sock_filter), for the machine of that name: "x86_64" or
 // "aarch64". For tests. Throws std::system_error.

@@ -2,7 +2,6 @@
 // Connection: one TCP connection to a server, records out and records in (RFC 5531, section 11).
 #pragma once
 
-#include <sys/socket.h>
 #include <sys/uio.h>
 
 #include <array>
@@ -10,17 +9,13 @@
 #include <memory>
 #include <vector>
 
+#include "backend/nfs/address.h"
 #include "backend/nfs/compound.h"
 #include "base/fd.h"
 #include "base/list.h"
 #include "io/reactor.h"
 
 namespace dpfs::nfs {
-
-struct Address {
-  sockaddr_storage bytes{};
-  socklen_t size = 0;
-};
 
 class Connection;
 

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // Getting connected, and connected again: addresses, connections, client id, session, state.
-#include <netdb.h>
-
 #include <algorithm>
 #include <string>
 
@@ -173,27 +171,6 @@ struct ReclaimComplete final : Call {
     from.operation(Operation::reclaim_complete);
   }
 };
-
-std::vector<Address> look_up(const std::string& server, uint16_t port) {
-  addrinfo hints{};
-  hints.ai_socktype = SOCK_STREAM;
-  hints.ai_flags = AI_NUMERICSERV | AI_ADDRCONFIG;
-  addrinfo* found = nullptr;
-  std::vector<Address> addresses;
-  if (getaddrinfo(server.c_str(), std::to_string(port).c_str(), &hints, &found) != 0) {
-    hints.ai_flags = AI_NUMERICSERV;  // a machine that has loopback only
-    if (getaddrinfo(server.c_str(), std::to_string(port).c_str(), &hints, &found) != 0) return {};
-  }
-  for (const addrinfo* each = found; each != nullptr; each = each->ai_next) {
-    Address address;
-    if (each->ai_addrlen > sizeof address.bytes) continue;
-    std::memcpy(&address.bytes, each->ai_addr, each->ai_addrlen);
-    address.size = each->ai_addrlen;
-    addresses.push_back(address);
-  }
-  freeaddrinfo(found);
-  return addresses;
-}
 
 }  // namespace
 

@@ -59,12 +59,22 @@ def shared_locks(bench):
 
 
 def differential(bench):
-    """Random operations here and on the plain disk that the server exports."""
+    """Random operations here and on the plain disk that the server exports: all of root's."""
+    compare(bench, "--one-user")
+
+
+def differential_two_users(bench):
+    """The same of two users. Who may write is looked at by NFS servers at each WRITE, so that nobody
+    loses the right to a file that is open."""
+    compare(bench, "--without", "chown,chmod")
+
+
+def compare(bench, *options):
     mount, server = mounted(bench)
     plain = server.disk.path / "plain"
     plain.mkdir()
     suite(bench, "differential", mount.path, "--beside", plain, "--seed", 1, "--rounds",
-          20 if bench.options.all else 3)
+          20 if bench.options.all else 3, *options)
 
 
 def fsx(bench):
@@ -80,5 +90,5 @@ def fsx_small_requests(bench):
     suite(bench, "fsx", mount.path, "--seed", 7, "--processes", 2, "--ops", 3000)
 
 
-QUICK = (cases, shared_locks, differential, fsx)
+QUICK = (cases, shared_locks, differential, differential_two_users, fsx)
 ALL = (*QUICK, cases_one_connection_few_slots, fsx_small_requests)

@@ -27,6 +27,17 @@ class TenantBench(harness.Bench):
         self.url = server.url()
         # Neither this server nor NFS before 4.2 has any.
         self.attributes = False
+        self._guest = None
+
+    def vm(self, job, **options):
+        self._guest = super().vm(job, **options)
+        return self._guest
+
+    def daemon_line(self, text):
+        super().daemon_line(text)
+        # The guest would wait for ever.
+        if "ended by the kernel" in text and self._guest:
+            self._guest.kill()
 
 
 def run_group(bench, chosen, **options):

@@ -68,6 +68,10 @@ EXPORT_DEFAULTS {{
   Transports = TCP;
   Attr_Expiration_Time = 0;
 }}
+# FSAL MEM keeps so much of each file; the rest of what is written is forgotten.
+MEM {{
+  Inode_Size = 65536;
+}}
 EXPORT {{
   Export_Id = 1;
   Path = "{exported}";

@@ -28,6 +28,7 @@ times other than those that were set. PLAIN is best on the file system that is b
   --ops N          operations of one sequence (default 2000)
   --rounds N       so many sequences, with seeds from N on (default 1)
   --without KINDS  leave out these kinds, comma-separated, with '*'
+  --one-user       everything as who runs it; otherwise some of it as an ordinary user
   --tally          how many operations of each kind worked and how many were refused
   --no-shrink      print the end of a sequence that differs as it is
 
@@ -96,15 +97,24 @@ std::string make_workplace(const std::string& directory) {
   return path;
 }
 
-int run(const Directories& directories, uint64_t seed, uint32_t count, uint64_t rounds,
-        const std::string& without, bool shorten, Tally* tally) {
-  const std::vector<Kind> kinds = left_out(directories, without);
-  for (uint64_t round = 0; round < rounds; ++round) {
-    printf("seed %llu, %u operations\n", static_cast<unsigned long long>(seed + round), count);
+struct Plan {
+  uint64_t seed;
+  uint32_t count;  // operations of a sequence
+  uint64_t rounds;
+  std::string without;
+  bool shorten;
+  bool one_user;
+};
+
+int run(const Directories& directories, const Plan& plan, Tally* tally) {
+  const std::vector<Kind> kinds = left_out(directories, plan.without);
+  for (uint64_t seed = plan.seed; seed < plan.seed + plan.rounds; ++seed) {
+    printf("seed %llu, %u operations\n", static_cast<unsigned long long>(seed), plan.count);
     fflush(stdout);
-    const std::vector<Operation> sequence = random_sequence(seed + round, count, kinds);
+    std::vector<Operation> sequence = random_sequence(seed, plan.count, kinds);
+    for (Operation& operation : sequence) operation.as_user &= !plan.one_user;
     if (const std::optional<Difference> difference = play(directories, sequence, tally)) {
-      report(directories, sequence, *difference, shorten);
+      report(directories, sequence, *difference, plan.shorten);
       return 1;
     }
   }
@@ -120,17 +130,20 @@ int differential_command(Arguments arguments) {
     return 0;
   }
   const std::string beside = arguments.value("--beside");
-  const uint64_t seed = arguments.number("--seed", random_seed());
-  const auto count = static_cast<uint32_t>(arguments.number("--ops", 2000));
-  const uint64_t rounds = arguments.number("--rounds", 1);
-  const std::string without = arguments.value("--without");
-  const bool shorten = !arguments.flag("--no-shrink");
+  const Plan plan = {
+      .seed = arguments.number("--seed", random_seed()),
+      .count = static_cast<uint32_t>(arguments.number("--ops", 2000)),
+      .rounds = arguments.number("--rounds", 1),
+      .without = arguments.value("--without"),
+      .shorten = !arguments.flag("--no-shrink"),
+      .one_user = arguments.flag("--one-user"),
+  };
   const bool count_kinds = arguments.flag("--tally");
   const std::vector<std::string> rest = arguments.rest();
   std::string problem = arguments.problem();
   if (rest.size() != 1) problem = "name one directory";
   if (beside.empty()) problem = "name a plain directory with --beside";
-  if (count == 0) problem = "--ops wants at least 1";
+  if (plan.count == 0) problem = "--ops wants at least 1";
   if (!problem.empty()) {
     fprintf(stderr, "posix_suite: %s; see posix_suite differential --help\n", problem.c_str());
     return 2;
@@ -148,8 +161,7 @@ int differential_command(Arguments arguments) {
   Tally tally;
   int result = 1;
   try {
-    result =
-        run({tested + "/side", plain + "/side"}, seed, count, rounds, without, shorten, &tally);
+    result = run({tested + "/side", plain + "/side"}, plan, &tally);
   } catch (const Abandoned&) {
     printf("the tester cannot go on: %s:%d: %s: %s\n", notes.failure[0].file, notes.failure[0].line,
            notes.failure[0].expression, notes.failure[0].got);

@@ -76,6 +76,9 @@ std::optional<Difference> play(const Directories& directories,
   const bool trusted = tested.takes_trusted_attributes() && plain.takes_trusted_attributes();
   tested.use_trusted_attributes(trusted);
   plain.use_trusted_attributes(trusted);
+  const bool times = tested.keeps_times_of_symlinks() && plain.keeps_times_of_symlinks();
+  tested.compare_times_of_symlinks(times);
+  plain.compare_times_of_symlinks(times);
   for (size_t i = 0; i < sequence.size(); ++i) {
     if (directories.sabotage_at != 0 && i == directories.sabotage_at) {
       make_directory(directories.tested + "/sabotage");
@@ -113,8 +116,8 @@ std::vector<std::pair<Kind, std::string>> not_offered(const Directories& directo
   for (const Kind kind :
        {Kind::rename_noreplace, Kind::rename_exchange, Kind::rename_whiteout, Kind::allocate,
         Kind::allocate_keep_size, Kind::punch_hole, Kind::zero_range, Kind::collapse_range,
-        Kind::insert_range, Kind::set_attribute, Kind::set_acl, Kind::set_default_acl,
-        Kind::tmpfile}) {
+        Kind::insert_range, Kind::set_attribute, Kind::get_attribute, Kind::remove_attribute,
+        Kind::list_attributes, Kind::set_acl, Kind::set_default_acl, Kind::tmpfile}) {
     const std::string tested = refusal(directories.tested, kind);
     const std::string plain = refusal(directories.plain, kind);
     if (!tested.empty()) {

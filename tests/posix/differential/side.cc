@@ -42,16 +42,6 @@ mode_t comparable(mode_t mode) {
   return S_ISREG(mode) && (mode & S_IXGRP) == 0 ? mode & ~S_ISGID : mode;
 }
 
-std::string status_text(const struct stat& found) {
-  char text[160];
-  // How large a directory is, and how many blocks a file has, is the file system's own affair.
-  snprintf(text, sizeof text, "{%o %u:%u links %lu size %lld mtime %s}", comparable(found.st_mode),
-           found.st_uid, found.st_gid, static_cast<unsigned long>(found.st_nlink),
-           S_ISDIR(found.st_mode) ? 0LL : static_cast<long long>(found.st_size),
-           time_text(found.st_mtim).c_str());
-  return text;
-}
-
 // The user of some operations. Root's other processes are not concerned: by system calls.
 class AsUser {
  public:
@@ -92,6 +82,28 @@ Side::~Side() {
 bool Side::takes_trusted_attributes() const {
   return fsetxattr(root_.get(), "trusted.probe", "", 0, 0) == 0 &&
          fremovexattr(root_.get(), "trusted.probe") == 0;
+}
+
+bool Side::keeps_times_of_symlinks() const {
+  const std::array<timespec, 2> times = {timespec{2000, 0}, timespec{2000, 0}};
+  struct stat found = {};
+  const bool kept = symlinkat("x", root_.get(), "probe") == 0 &&
+                    utimensat(root_.get(), "probe", times.data(), AT_SYMLINK_NOFOLLOW) == 0 &&
+                    fstatat(root_.get(), "probe", &found, AT_SYMLINK_NOFOLLOW) == 0 &&
+                    found.st_mtim.tv_sec == 2000;
+  unlinkat(root_.get(), "probe", 0);
+  return kept;
+}
+
+std::string Side::text_of(const struct stat& found) const {
+  const bool time_counts = symlink_times_ || !S_ISLNK(found.st_mode);
+  char text[160];
+  // How large a directory is, and how many blocks a file has, is the file system's own affair.
+  snprintf(text, sizeof text, "{%o %u:%u links %lu size %lld mtime %s}", comparable(found.st_mode),
+           found.st_uid, found.st_gid, static_cast<unsigned long>(found.st_nlink),
+           S_ISDIR(found.st_mode) ? 0LL : static_cast<long long>(found.st_size),
+           time_counts ? time_text(found.st_mtim).c_str() : "any");
+  return text;
 }
 
 const char* Side::attribute_of(const Operation& operation) const {
@@ -237,9 +249,9 @@ std::string Side::act_on_attributes(const Operation& operation) {
       return "";
     }
     case Kind::stat:
-      return stat(path, &found) != 0 ? outcome(-1) : status_text(found);
+      return stat(path, &found) != 0 ? outcome(-1) : text_of(found);
     case Kind::lstat:
-      return lstat(path, &found) != 0 ? outcome(-1) : status_text(found);
+      return lstat(path, &found) != 0 ? outcome(-1) : text_of(found);
     case Kind::readlink:
       return outcome_with(readlink(path, block, sizeof block), block);
     case Kind::access:
@@ -267,13 +279,13 @@ std::string Side::list(const std::string& path) const {
 
 std::string Side::look(const std::string& path) const {
   struct stat found = {};
-  return lstat(path.c_str(), &found) != 0 ? outcome(-1) : status_text(found);
+  return lstat(path.c_str(), &found) != 0 ? outcome(-1) : text_of(found);
 }
 
 std::string Side::look(const Fd& file) const {
   struct stat found = {};
   if (!file) return "closed";
-  return fstat(file.get(), &found) != 0 ? outcome(-1) : status_text(found);
+  return fstat(file.get(), &found) != 0 ? outcome(-1) : text_of(found);
 }
 
 std::string Side::whole_tree(const std::string& path) const {

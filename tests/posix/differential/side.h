@@ -24,6 +24,10 @@ class Side {
   bool takes_trusted_attributes() const;
   void use_trusted_attributes(bool use) { trusted_ = use; }
 
+  // Whether a symlink has the times that it was given; compare them only where both sides do that.
+  bool keeps_times_of_symlinks() const;
+  void compare_times_of_symlinks(bool compare) { symlink_times_ = compare; }
+
   // The outcome: success or an errno, what was read, and how the files concerned look afterwards.
   // Equal for two sides whose file systems do the same.
   std::string apply(const Operation& operation);
@@ -40,11 +44,13 @@ class Side {
   std::string look(const std::string& path) const;
   std::string look(const Fd& file) const;
   std::string whole_tree(const std::string& path) const;
+  std::string text_of(const struct stat& found) const;
 
   const char* attribute_of(const Operation& operation) const;
 
   std::string directory_;
   bool trusted_ = false;
+  bool symlink_times_ = true;
   Fd root_;
   std::array<Fd, kSlots> slots_;
 };

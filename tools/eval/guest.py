@@ -2,7 +2,10 @@
 """Runs a job in the guest and counts what the guest's processor executes for it."""
 import bisect
 import collections
+import contextlib
 import dataclasses
+import itertools
+import threading
 
 from stage import DATA_FILE, TAG, EvalError
 
@@ -10,7 +13,7 @@ import measure as host
 import recipe
 from vm import Device, Vm, VmError, run_to_end
 
-TIMEOUT_S = 900
+TIMEOUT_S = 600
 # The guest mounts dpfs on /ours and the server by its own client on /theirs.
 PRELUDE = """\
 . /rig/lib.sh
@@ -29,7 +32,8 @@ mount_ours
 mount_theirs
 cat /proc/kallsyms >/ours/{symbols}
 """
-SYMBOLS_FILE = "kallsyms"
+# A new one each time: the server believes in what was removed behind its back.
+SYMBOLS_FILES = (f"kallsyms-{number}" for number in itertools.count())
 
 
 @dataclasses.dataclass
@@ -92,18 +96,36 @@ def parse_counts(text, symbols):
     return kernel, user, dict(functions), dict(calls)
 
 
-def measure(stage, socket, job, files=None):
+@contextlib.contextmanager
+def ends_with(daemon, vm):
+    """A guest whose file system is gone would wait for ever."""
+    over = threading.Event()
+
+    def watch():
+        while not over.wait(0.5):
+            if not daemon.running():
+                vm.kill()
+                return
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    yield
+    over.set()
+    watcher.join()
+
+
+def measure(stage, daemon, job, files=None):
     """Runs the shell script `job` in the guest; returns what was measured there, in order.
 
-    `socket`: of the device that is mounted on /ours.
+    `daemon`: whose device is mounted on /ours.
     """
     counts = stage.folder / "counts"
+    symbols_name = next(SYMBOLS_FILES)
     for stale in stage.folder.glob("counts.*"):
         stale.unlink()
     prelude = PRELUDE.format(
         modules=" ".join(recipe.NFS_CLIENT), tag=TAG, guest=stage.network.guest_address,
         server=stage.network.server_for_guest(), port=stage.server.port,
-        export=stage.server.NAME, symbols=SYMBOLS_FILE)
+        export=stage.server.NAME, symbols=symbols_name)
     guest_files = {"bin/guest_load": stage.programs / "guest_load",
                    "bin/mount_load": stage.programs / "guest_mount_load",
                    **stage.kit.module_files(recipe.NFS_CLIENT), **(files or {})}
@@ -114,17 +136,18 @@ def measure(stage, socket, job, files=None):
         if event.word == "measured":
             measured.append(event.text.split())
     try:
-        with Vm(stage.kit, job=prelude + job, devices=[Device(str(socket), TAG)],
+        with Vm(stage.kit, job=prelude + job, devices=[Device(str(daemon.socket_path), TAG)],
                 files=guest_files, memory_mib=1024, accelerator="tcg", name="tenant",
-                qemu_arguments=[*plugin, *stage.network.qemu_arguments()]) as vm:
+                qemu_arguments=[*plugin, *stage.network.qemu_arguments()]) as vm, \
+                ends_with(daemon, vm):
             status = run_to_end(vm, TIMEOUT_S, said.append, note)
     except VmError as error:
         raise EvalError(f"{error}: {' / '.join(said[-3:])}") from None
+    if not daemon.running():
+        raise EvalError(f"the daemon ended: {' / '.join(daemon.log[-2:])}")
     if status != 0:
         raise EvalError(f"the guest ended with {status}: {' / '.join(said[-5:])}")
-    symbols_file = stage.server.exported / SYMBOLS_FILE
-    symbols = Symbols(symbols_file.read_text())
-    symbols_file.unlink()
+    symbols = Symbols((stage.server.exported / symbols_name).read_text())
     found = []
     for number, (name, operations, seconds, interrupts) in enumerate(measured):
         path = counts.with_name(f"counts.{number}")

@@ -38,8 +38,8 @@ def run(stage, extra=()):
     command = daemon.dpfs_command(stage.dpfs, socket_path=socket, tag=TAG, url=stage.url(),
                                   extra=extra)
     results = {peer: {} for peer in FOLDERS}
-    with daemon.Daemon(command, socket):
-        for found in guest.measure(stage, socket, job(stage.effort)):
+    with daemon.Daemon(command, socket) as serving:
+        for found in guest.measure(stage, serving, job(stage.effort)):
             number, name = found.name.split("-", 1)
             peer = list(FOLDERS)[int(number)]
             results[peer].setdefault(name, []).append(

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
 """Whole jobs on files: through a mount on this machine, and in the guest by both clients."""
-import contextlib
 import json
 import pathlib
 import shutil
@@ -23,6 +22,7 @@ SERVERS_OWN = "the server's own directory"
 MOUNT = "dpfs mount"
 TIMEOUT_S = 600
 FILES_EACH = 50  # in each folder of the tree
+PROFILE = 20  # functions of each profile that are kept
 
 
 def commands(effort, folder, program="mount_load"):
@@ -50,10 +50,11 @@ def prepare(stage, folder):
 
 
 def clear(folder):
-    """What the jobs made."""
+    """What the jobs made. By the way by which they made it: the server would believe in what was
+    removed behind its back."""
     for name in ("untarred", "put"):
-        shutil.rmtree(folder / name, ignore_errors=True)
-    (folder / "copy").unlink(missing_ok=True)
+        shutil.rmtree(folder / name)
+    (folder / "copy").unlink()
 
 
 # ---- On this machine -----------------------------------------------------------------------------
@@ -61,30 +62,34 @@ def clear(folder):
 def on_host(stage):
     """results[who][job]: operations per second, of each round."""
     shared = stage.server.exported
-    prepare(stage, shared)
+    # Each has a directory of its own, which is only used in its way.
+    folders = {SERVERS_OWN: "directly", MOUNT: "mounted"}
+    for name in folders.values():
+        (shared / name).mkdir()
+        prepare(stage, shared / name)
     archive = stage.folder / "files.tar"
     mount_compare.make_archive(archive, stage.effort.files)
     where = pathlib.Path(tempfile.mkdtemp(dir=stage.folder))
-    results = {SERVERS_OWN: {}, MOUNT: {}}
+    results = {who: {} for who in folders}
 
-    def mounted():
+    def opened(who):
+        if who == SERVERS_OWN:
+            return mounts.Bare(shared)
         return mounts.Mount([stage.dpfs, "mount", "--foreground", "--log-level=warn", stage.url(),
                              where], where)
     try:
         for round_number in range(stage.effort.rounds):
-            order = list(results) if round_number % 2 == 0 else list(results)[::-1]
+            order = list(folders) if round_number % 2 == 0 else list(folders)[::-1]
             for who in order:
                 # A fresh mount for each job: nothing is in the kernel's caches.
                 for name in TITLES:
-                    with mounted() if who == MOUNT else mounts.Bare(shared) as mount:
-                        rate = run_one(stage, mount.folder, archive, name)
+                    with opened(who) as mount:
+                        rate = run_one(stage, mount.folder / folders[who], archive, name)
                     results[who].setdefault(name, []).append(rate)
-                clear(shared)
+                with opened(who) as mount:
+                    clear(mount.folder / folders[who])
     except (mounts.MountError, subprocess.SubprocessError) as error:
         raise EvalError(str(error)) from None
-    finally:
-        for name in ("untarred", "put", "tree"):
-            shutil.rmtree(shared / name, ignore_errors=True)
     return results
 
 
@@ -142,21 +147,18 @@ def in_guest(stage):
     archive = stage.folder / "files.tar"
     mount_compare.make_archive(archive, stage.effort.files)
     for who in FOLDERS.values():
-        shutil.rmtree(shared / who, ignore_errors=True)
         (shared / who).mkdir()
         prepare(stage, shared / who)
     count = operations(stage.effort)
     socket = stage.folder / "socket"
     command = daemon.dpfs_command(stage.dpfs, socket_path=socket, tag=TAG, url=stage.url())
     results = {peer: {} for peer in FOLDERS}
-    with contextlib.ExitStack() as stack:
-        stack.callback(lambda: [shutil.rmtree(shared / who, ignore_errors=True)
-                                for who in FOLDERS.values()])
-        stack.enter_context(daemon.Daemon(command, socket))
-        for found in guest.measure(stage, socket, guest_job(stage.effort),
+    with daemon.Daemon(command, socket) as serving:
+        for found in guest.measure(stage, serving, guest_job(stage.effort),
                                    {"files.tar": archive}):
             who, name = found.name.split("-", 1)
             peer = next(peer for peer, folder in FOLDERS.items() if folder == who)
             found.operations = count[name]
-            results[peer].setdefault(name, []).append(found.per_operation())
+            results[peer].setdefault(name, []).append(
+                found.per_operation() | {"profile": found.profile(PROFILE)})
     return results

@@ -35,6 +35,7 @@ enum class Errno : int32_t {
   rofs = EROFS,
   mlink = EMLINK,
   range = ERANGE,
+  deadlk = EDEADLK,
   nametoolong = ENAMETOOLONG,
   nolck = ENOLCK,
   nosys = ENOSYS,

@@ -309,6 +309,10 @@ void Client::judge(Call& call) noexcept {
     case Status::delay:
     case Status::grace:
       return wait_and_retry(call);
+    case Status::retry_uncached_rep:
+      // It was done before its answer was lost, and may be done twice.
+      waiting_.push_front(call);
+      return dispatch_waiting();
     case Status::expired:
     case Status::bad_stateid:
     case Status::stale_stateid:

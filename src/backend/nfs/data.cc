@@ -65,6 +65,10 @@ Op<fuse::WriteOut> NfsFs::nfs_write(Request&, WriteArgs args) {
     if (written) total += *written;
   }
   if (nfs::NodeRow* row = nodes_.find(args.node)) row->cached_change = 0;
+  if (total > 0 && (args.write_flags & fuse::write_flag::kKillSuidgid) != 0) {
+    Op<Unit> dropping = drop_privileges(args.node, open->handle);
+    [[maybe_unused]] const Result<Unit> dropped = co_await dropping;
+  }
   // Stored before it is acknowledged: asked for, or there is no more room to keep it.
   const bool synced = (args.flags & (O_SYNC | O_DSYNC)) != 0;
   if (total > 0 && (synced || kept_writes_.kept() > options_.unstable_bytes_max)) {
@@ -126,7 +130,7 @@ Op<uint32_t> NfsFs::write_piece(OpenRef open, nfs::File& file, uint64_t offset, 
   co_return done;
 }
 
-Op<Unit> NfsFs::nfs_fallocate(Request&, FallocateArgs args) {
+Op<Unit> NfsFs::nfs_fallocate(Request& request, FallocateArgs args) {
   const OpenRef open = find_open(args.handle, args.node);
   if (!open) co_return Errno::badf;
   const bool punches = args.mode == (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE);
@@ -147,6 +151,10 @@ Op<Unit> NfsFs::nfs_fallocate(Request&, FallocateArgs args) {
     call.length = args.length;
     done = co_await client_.perform(call);
     if (done.error() == Errno::opnotsupp) no_allocate_ = true;
+  }
+  if (done && request.header.uid != 0) {
+    Op<Unit> dropping = drop_privileges(args.node, open->handle);
+    done = co_await dropping;
   }
   if (nfs::NodeRow* row = nodes_.find(args.node)) row->cached_change = 0;
   --file.users;
@@ -176,7 +184,7 @@ Op<fuse::LseekOut> NfsFs::nfs_lseek(Request&, LseekArgs args) {
   co_return fuse::LseekOut{.offset = call.found};
 }
 
-Op<fuse::CopyFileRangeOut> NfsFs::nfs_copy_file_range(Request&, CopyFileRangeArgs args) {
+Op<fuse::CopyFileRangeOut> NfsFs::nfs_copy_file_range(Request& request, CopyFileRangeArgs args) {
   const OpenRef from = find_open(args.handle_in, args.node_in);
   const OpenRef to = find_open(args.handle_out, args.node_out);
   if (!from || !to) co_return Errno::badf;
@@ -211,6 +219,10 @@ Op<fuse::CopyFileRangeOut> NfsFs::nfs_copy_file_range(Request&, CopyFileRangeArg
     commit.who = to->who;
     commit.node = to->handle;
     done = co_await client_.perform(commit);
+  }
+  if (done && request.header.uid != 0) {
+    Op<Unit> dropping = drop_privileges(args.node_out, to->handle);
+    done = co_await dropping;
   }
   if (nfs::NodeRow* row = nodes_.find(args.node_out)) row->cached_change = 0;
   --from_file.users;

@@ -141,7 +141,8 @@ Op<uint32_t> NfsFs::list(const Request& request, ReaddirArgs args, bool plus) {
   // Only hidden ones: there may be more behind them.
   const uint32_t dots = lister.taken;
   while (true) {
-    const Result<Unit> done = co_await client_.perform(call);
+    Op<Unit> asking_server = ask(call, *node);
+    const Result<Unit> done = co_await asking_server;
     if (!done) {
       if (lister.taken > 0) break;
       co_return done.error();

@@ -28,8 +28,8 @@ Holder take_holder(XdrReader& from) noexcept {
   Holder holder;
   holder.range.begin = from.u64();
   const uint64_t length = from.u64();
-  holder.range.end =
-      length > kToTheEnd - holder.range.begin ? kToTheEnd : holder.range.begin + length;
+  // Some say 0 for "to the end", as fcntl(2) does.
+  holder.range.end = length == 0 || length > kToTheEnd - holder.range.begin ? kToTheEnd : holder.range.begin + length;
   holder.range.type =
       from.u32() == static_cast<uint32_t>(LockType::read) ? LockType::read : LockType::write;
   holder.client_id = from.u64();
@@ -287,7 +287,7 @@ void LockCall::decode(CompoundReader& from) noexcept {
   if (!from.operation(Operation::putfh)) return;
   if (!from.operation_or(Operation::lock, Status::denied)) return;
   if (from.status() == Status::denied) {
-    take_holder(from.xdr());
+    holder = take_holder(from.xdr());
     return;
   }
   stateid = from.stateid();

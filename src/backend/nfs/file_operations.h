@@ -62,7 +62,7 @@ struct OpenCall final : Call {
 
 // CLOSE (18.2)
 struct Close final : StatefulCall {
-  using StatefulCall::StatefulCall;
+  explicit Close(Client& of) noexcept : StatefulCall(of) { changes = true; }
   void encode(CompoundWriter& to) noexcept override;
   void decode(CompoundReader& from) noexcept override;
   bool state_is_bad() noexcept override { return false; }  // then it is closed
@@ -166,6 +166,7 @@ struct LockCall final : StatefulCall {
   bool reclaim = false;
   StateId stateid;
   uint64_t change = 0;  // of the file, behind it
+  Holder holder;        // who is in the way
   explicit LockCall(Client& of) noexcept : StatefulCall(of) { changes = true; }
   void encode(CompoundWriter& to) noexcept override;
   void decode(CompoundReader& from) noexcept override;

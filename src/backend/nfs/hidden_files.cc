@@ -74,7 +74,8 @@ Op<Unit> NfsFs::hide(nfs::File& file, nfs::FileHandle parent, Name name, nfs::Cr
   Result<Unit> done = Errno::noent;
   if (directory) {
     call.new_parent = hidden.directory = *directory;
-    done = co_await client_.perform(call);
+    Op<Unit> asking_server = ask(call, parent);
+    done = co_await asking_server;
   }
   if (!done) {  // where it is, then
     call.new_parent = hidden.directory = parent;

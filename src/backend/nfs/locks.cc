@@ -71,7 +71,7 @@ Op<Unit> NfsFs::nfs_setlk(Request&, LockArgs args) {
     const Result<Unit> unlocked = co_await unlocking;
     co_return unlocked;
   }
-  Op<Unit> locking = lock_now(open, args);
+  Op<Unit> locking = lock_now(open, args, nullptr);
   const Result<Unit> locked = co_await locking;
   co_return locked;
 }
@@ -81,14 +81,22 @@ Op<Unit> NfsFs::nfs_setlkw(Request& request, LockArgs args) {
   if (!open) co_return Errno::badf;
   LockWait wait;
   wait.unique = request.header.unique;
+  wait.owner = owner_of(args);
   if (early_interrupts_.take(wait.unique)) co_return Errno::intr;
   lock_waits_.push_back(wait);
   uint64_t pause_ns = kFirstPauseNs;
   Result<Unit> locked = Errno::again;
   while (true) {
-    Op<Unit> locking = lock_now(open, args);
+    nfs::Holder holder;
+    Op<Unit> locking = lock_now(open, args, &holder);
     locked = co_await locking;
     if (locked.error() != Errno::again || wait.why != Errno::none) break;
+    wait.holder_is_ours = holder.known && holder.client_id == client_.id();
+    wait.holder = holder.owner;
+    if (would_wait_for_itself(wait)) {
+      wait.why = Errno::deadlk;
+      break;
+    }
     Sleep sleep(timers_, pause_ns);
     wait.sleep = &sleep;
     co_await sleep;
@@ -101,18 +109,52 @@ Op<Unit> NfsFs::nfs_setlkw(Request& request, LockArgs args) {
   co_return locked;
 }
 
-Op<Unit> NfsFs::lock_now(OpenRef open, LockArgs args) {
+// Whom it waits for waits for somebody, and so on: does it end with itself? As far as all of them
+// are this tenant's, which is as far as Linux looks on one machine.
+bool NfsFs::would_wait_for_itself(const LockWait& wait) noexcept {
+  constexpr int kLinksMax = 64;
+  if (wait.owner.flock) return false;
+  const LockWait* link = &wait;
+  for (int i = 0; i < kLinksMax && link != nullptr && link->holder_is_ours; ++i) {
+    const LockOwner& holder = link->holder;
+    if (holder == wait.owner) return true;
+    link = nullptr;
+    for (LockWait* each = lock_waits_.front(); each != nullptr; each = lock_waits_.after(*each)) {
+      if (each->owner == holder) link = each;
+    }
+  }
+  return false;
+}
+
+Op<Unit> NfsFs::lock_now(OpenRef open, LockArgs args, nfs::Holder* holder) {
   if (open->lost) co_return Errno::io;
   nfs::File& file = files_.at(open->file);
   ++file.users;
   co_await file.locking.lock();
-  // What others are to see when they have the lock after us is stored when it is given up; what
-  // they wrote before us is seen because nothing of theirs is kept here.
-  nfs::Lock* lock = lock_of(*open, owner_of(args));
+  Op<Unit> locking = lock_locked(open, file, args, holder);
+  const Result<Unit> done = co_await locking;
+  file.locking.unlock(reactor_);
+  --file.users;
+  co_return done;
+}
+
+// What others are to see when they have the lock after us is stored when it is given up; what they
+// wrote before us is seen because nothing of theirs is kept here.
+Op<Unit> NfsFs::lock_locked(OpenRef open, nfs::File& file, LockArgs args, nfs::Holder* holder) {
+  const LockOwner owner = owner_of(args);
+  // All locks of one owner go by the open that has the first: some servers want it so.
+  if (const OpenRef first = find_locked(file, owner, 0, kToTheEnd)) open = first;
+  const bool writes = args.type == F_WRLCK;
+  if (writes && (open->access & nfs::share::kWrite) == 0 && !args.flock) {
+    Op<Unit> allowing = allow_writing(*open);
+    const Result<Unit> allowed = co_await allowing;
+    if (!allowed) co_return allowed.error();
+  }
+  nfs::Lock* lock = lock_of(*open, owner);
   if (lock == nullptr) {
     open->locks.emplace_back();
     lock = &open->locks.back();
-    lock->owner = owner_of(args);
+    lock->owner = owner;
   }
   lock->pid = args.pid;
   nfs::LockCall call(client_);
@@ -128,13 +170,28 @@ Op<Unit> NfsFs::lock_now(OpenRef open, LockArgs args) {
     lock->ranges.lock(call.range);
     file.has_locks = true;
     file.locked_change = call.change;
-  } else if (!lock->has_stateid) {
+    co_return Unit{};
+  }
+  if (!lock->has_stateid) {
     open->locks.remove_if([lock](const nfs::Lock& each) { return &each == lock; });
   }
-  file.locking.unlock(reactor_);
-  --file.users;
-  if (!done && call.status() == nfs::Status::denied) co_return Errno::again;
-  co_return done;
+  if (call.status() != nfs::Status::denied) co_return done;
+  if (holder != nullptr) *holder = call.holder;
+  co_return Errno::again;
+}
+
+// By its owner, who has it open for writing elsewhere: the server widens what there is.
+Op<Unit> NfsFs::allow_writing(nfs::Open& open) {
+  nfs::OpenCall call(client_);
+  call.who = open.who;
+  call.node = open.handle;
+  call.access = nfs::share::kBoth;
+  call.owner = open.owner;
+  const Result<Unit> done = co_await client_.perform(call);
+  if (!done) co_return done.error();
+  open.access = nfs::share::kBoth;
+  open.stateid = call.stateid;
+  co_return Unit{};
 }
 
 // One of the file's opens by which the owner has something of that range.

@@ -53,7 +53,8 @@ Op<fuse::EntryOut> NfsFs::nfs_lookup(Request& request, LookupArgs args) {
   call.who = credential(request);
   call.parent = *parent;
   call.name = args.name.view();
-  const Result<Unit> done = co_await client_.perform(call);
+  Op<Unit> asking_server = ask(call, *parent);
+  const Result<Unit> done = co_await asking_server;
   if (!done) co_return done.error();
   co_return entry_out(call.handle, call.attributes);
 }
@@ -70,7 +71,8 @@ Op<fuse::EntryOut> NfsFs::make(Request& request, NodeId parent_node, nfs::Create
   if (!parent) co_return parent.error();
   call.who = credential(request);
   call.parent = *parent;
-  const Result<Unit> done = co_await client_.perform(call);
+  Op<Unit> asking_server = ask(call, *parent);
+  const Result<Unit> done = co_await asking_server;
   // It was made, and the server was gone before it could say so.
   if (!done && done.error() == Errno::exist && call.may_have_been_done()) {
     nfs::Lookup found;
@@ -153,7 +155,8 @@ Op<fuse::EntryOut> NfsFs::nfs_link(Request& request, LinkArgs args) {
   call.node = *node;
   call.new_parent = *parent;
   call.new_name = args.new_name.view();
-  const Result<Unit> done = co_await client_.perform(call);
+  Op<Unit> asking_server = ask(call, *parent);
+  const Result<Unit> done = co_await asking_server;
   if (!done && done.error() == Errno::exist && call.may_have_been_done()) {
     nfs::Lookup found;
     found.who = call.who;
@@ -174,7 +177,8 @@ Op<uint32_t> NfsFs::nfs_readlink(Request& request, ReadlinkArgs args) {
   call.who = credential(request);
   call.node = *node;
   call.into = args.into;
-  const Result<Unit> done = co_await client_.perform(call);
+  Op<Unit> asking_server = ask(call, *node);
+  const Result<Unit> done = co_await asking_server;
   if (!done) co_return done.error();
   co_return call.bytes;
 }
@@ -192,7 +196,8 @@ Op<Unit> NfsFs::nfs_unlink(Request& request, UnlinkArgs args) {
   call.who = credential(request);
   call.parent = *parent;
   call.name = args.name.view();
-  const Result<Unit> done = co_await client_.perform(call);
+  Op<Unit> asking_server = ask(call, *parent);
+  const Result<Unit> done = co_await asking_server;
   if (!done && done.error() == Errno::noent && call.may_have_been_done()) co_return Unit{};
   co_return done;
 }
@@ -207,7 +212,8 @@ Op<Unit> NfsFs::nfs_rmdir(Request& request, UnlinkArgs args) {
   call.who = credential(request);
   call.parent = *parent;
   call.name = args.name.view();
-  const Result<Unit> done = co_await client_.perform(call);
+  Op<Unit> asking_server = ask(call, *parent);
+  const Result<Unit> done = co_await asking_server;
   if (!done && done.error() == Errno::noent && call.may_have_been_done()) co_return Unit{};
   co_return done;
 }
@@ -240,7 +246,12 @@ Op<Unit> NfsFs::nfs_rename2(Request& request, RenameArgs args) {
   call.name = args.name.view();
   call.new_parent = *new_parent;
   call.new_name = args.new_name.view();
-  const Result<Unit> done = co_await client_.perform(call);
+  Op<Unit> asking_server = ask(call, *parent);
+  Result<Unit> done = co_await asking_server;
+  if (done.error() == Errno::acces && !(*parent == *new_parent)) {
+    Op<Unit> asking_again = ask(call, *new_parent);
+    done = co_await asking_again;
+  }
   if (!done && done.error() == Errno::noent && call.may_have_been_done()) co_return Unit{};
   co_return done;
 }

@@ -19,7 +19,7 @@ constexpr std::chrono::seconds kLeavePatience{3};
 constexpr uint64_t kKept = fuse::init_flag::kPosixLocks | fuse::init_flag::kFlockLocks |
                            fuse::init_flag::kExportSupport | fuse::init_flag::kDoReaddirplus |
                            fuse::init_flag::kReaddirplusAuto | fuse::init_flag::kWritebackCache |
-                           fuse::init_flag::kSubmounts | fuse::init_flag::kCreateSuppGroup;
+                           fuse::init_flag::kSubmounts | fuse::init_flag::kCreateSuppGroup | fuse::init_flag::kHandleKillprivV2;
 
 uint32_t now_s() noexcept { return static_cast<uint32_t>(monotonic_ns() / 1'000'000'000); }
 
@@ -120,6 +120,27 @@ nfs::Credential NfsFs::credential(const Request& request) noexcept {
   return who;
 }
 
+// FUSE tells one group of a user's, AUTH_SYS wants all. But the tenant's kernel has checked the
+// permissions with all of them before it asked: what it let pass and the server refuses, the user
+// may do as a member of the object's group, which is claimed then.
+Op<Unit> NfsFs::ask(nfs::Call& call, nfs::FileHandle object) {
+  Result<Unit> done = co_await client_.perform(call);
+  if (done || (done.error() != Errno::acces && done.error() != Errno::perm)) co_return done;
+  if (!options_.claims_groups || call.who.uid == 0 ||
+      call.who.group_count >= nfs::Credential::kGroupsMax) {
+    co_return done;
+  }
+  nfs::GetAttributes owner;
+  owner.who = call.who;
+  owner.node = object;
+  owner.wanted = {nfs::attribute::kOwnerGroup};
+  const Result<Unit> told = co_await client_.perform(owner);
+  if (!told || owner.attributes.gid == call.who.gid) co_return done;
+  call.who.groups[call.who.group_count++] = owner.attributes.gid;
+  done = co_await client_.perform(call);
+  co_return done;
+}
+
 Op<nfs::FileHandle> NfsFs::handle_of(NodeId node) {
   if (nfs::NodeRow* row = nodes_.find(node)) return row->handle;
   if (node == NodeId::root) return wait_for_root();
@@ -138,6 +159,7 @@ Op<nfs::FileHandle> NfsFs::wait_for_root() {
 // What does not change is believed longer and longer, as mount(8) has it for NFS.
 void NfsFs::note(nfs::NodeRow& row, const nfs::Attributes& attributes) noexcept {
   const uint32_t now = now_s();
+  row.mode = attributes.mode;
   const bool directory = attributes.type == nfs::FileType::directory;
   const uint32_t least = directory ? options_.acdirmin : options_.acregmin;
   const uint32_t most = directory ? options_.acdirmax : options_.acregmax;
@@ -151,6 +173,32 @@ void NfsFs::note(nfs::NodeRow& row, const nfs::Attributes& attributes) noexcept 
   }
   row.seen_s = now;
   row.change = attributes.change;
+}
+
+// A server drops set-user-id and set-group-id bits as it thinks right; those that are left are
+// dropped in the owner's name.
+Op<Unit> NfsFs::drop_privileges(NodeId node, nfs::FileHandle handle) {
+  const nfs::NodeRow* row = nodes_.find(node);
+  if (row == nullptr || row->type != nfs::FileType::regular || (row->mode & 06000) == 0) {
+    co_return Unit{};
+  }
+  nfs::GetAttributes now;
+  now.node = handle;
+  Result<Unit> done = co_await client_.perform(now);
+  if (!done) co_return done;
+  uint32_t mode = now.attributes.mode & ~04000u;
+  if ((mode & 010) != 0) mode &= ~02000u;  // without it, the bit means something else
+  if (mode != now.attributes.mode) {
+    nfs::SetAttributes call(client_);
+    call.who.uid = now.attributes.uid;
+    call.who.gid = now.attributes.gid;
+    call.node = handle;
+    call.changed.has_mode = true;
+    call.changed.mode = mode;
+    done = co_await client_.perform(call);
+  }
+  if (nfs::NodeRow* still = nodes_.find(node)) still->mode = mode;
+  co_return done;
 }
 
 uint64_t NfsFs::valid_ms(const nfs::NodeRow& row, uint32_t otherwise) const noexcept {

@@ -60,6 +60,9 @@ class NfsFs final : public FileSystem, private nfs::Recoverer {
     uint64_t unique = 0;
     Sleep* sleep = nullptr;
     Errno why = Errno::none;  // to give up
+    nfs::LockOwner owner;
+    nfs::LockOwner holder;  // who has what it wants, if that is one of us
+    bool holder_is_ours = false;
   };
 
   // nodes (nfs_fs.cc)
@@ -72,6 +75,8 @@ class NfsFs final : public FileSystem, private nfs::Recoverer {
   // Counts a lookup.
   Result<fuse::EntryOut> entry_out(const nfs::FileHandle& handle,
                                    const nfs::Attributes& attributes) noexcept;
+  Op<Unit> ask(nfs::Call& call, nfs::FileHandle object);
+  Op<Unit> drop_privileges(NodeId node, nfs::FileHandle handle);
   uint64_t valid_ms(const nfs::NodeRow& row, uint32_t otherwise) const noexcept;
 
   // recovery (nfs_recovery.cc)
@@ -104,7 +109,10 @@ class NfsFs final : public FileSystem, private nfs::Recoverer {
   nfs::Lock* lock_of(nfs::Open& open, const nfs::LockOwner& owner) noexcept;
   nfs::OpenRef find_locked(const nfs::File& file, const nfs::LockOwner& owner, uint64_t begin,
                            uint64_t end) noexcept;
-  Op<Unit> lock_now(nfs::OpenRef open, LockArgs args);
+  Op<Unit> lock_now(nfs::OpenRef open, LockArgs args, nfs::Holder* holder);
+  Op<Unit> lock_locked(nfs::OpenRef open, nfs::File& file, LockArgs args, nfs::Holder* holder);
+  Op<Unit> allow_writing(nfs::Open& open);
+  bool would_wait_for_itself(const LockWait& wait) noexcept;
   Op<Unit> unlock(NodeId node, nfs::LockOwner owner, uint64_t begin, uint64_t end);
   Op<Unit> drop_locks(NodeId node, nfs::LockOwner owner);
   Op<Unit> forget_lock_owner(NodeId node, nfs::LockOwner owner);

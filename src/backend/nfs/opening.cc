@@ -82,7 +82,8 @@ Op<fuse::OpenOut> NfsFs::nfs_open(Request& request, OpenArgs args) {
   call.node = *node;
   call.access = share_access(args.flags);
   call.owner = next_owner_++;
-  Result<Unit> done = co_await client_.perform(call);
+  Op<Unit> asking_server = ask(call, *node);
+  Result<Unit> done = co_await asking_server;
   if (!done && done.error() == Errno::acces && call.access == nfs::share::kBoth &&
       (args.flags & O_ACCMODE) == O_WRONLY) {
     call.access = nfs::share::kWrite;
@@ -133,8 +134,9 @@ Op<CreateOut> NfsFs::nfs_create(Request& request, CreateArgs args) {
     call.create = OpenCall::Create::unchecked;
     if ((args.flags & O_TRUNC) != 0) call.initial.has_size = true;
   }
-  Result<Unit> done = co_await client_.perform(call);
-  // A file that is there and may not be read, or servers that don't take EXCLUSIVE4_1.
+  Op<Unit> asking_server = ask(call, *parent);
+  Result<Unit> done = co_await asking_server;
+  // Servers that don't take EXCLUSIVE4_1.
   if (!done && call.create == OpenCall::Create::exclusive &&
       (call.status() == nfs::Status::notsupp || call.status() == nfs::Status::inval)) {
     call.create = OpenCall::Create::guarded;
@@ -190,11 +192,15 @@ Op<Unit> NfsFs::nfs_release(Request&, ReleaseArgs args) {
   co_return closed;
 }
 
+// A lock that is asked for once this has begun waits for it: Linux does not wait for the RELEASE by
+// which close(2) gives up a lock.
 Op<Unit> NfsFs::close(OpenRef open) {
   nfs::File& file = files_.at(open->file);
   ++file.users;
+  co_await file.locking.lock();
   Op<Unit> unlocking = drop_all_locks(open);
   [[maybe_unused]] const Result<Unit> unlocked = co_await unlocking;
+  file.locking.unlock(reactor_);
   Op<Unit> storing = store(file);
   const Result<Unit> stored = co_await storing;
   if (!open->lost) {

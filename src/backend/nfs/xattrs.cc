@@ -26,7 +26,8 @@ Op<uint32_t> NfsFs::nfs_getxattr(Request& request, GetxattrArgs args) {
   call.node = *node;
   call.name = args.name.view().substr(kUser.size());
   call.into = args.into;
-  const Result<Unit> done = co_await client_.perform(call);
+  Op<Unit> asking_server = ask(call, *node);
+  const Result<Unit> done = co_await asking_server;
   if (done.error() == Errno::opnotsupp) no_xattrs_ = true;
   if (!done) co_return done.error();
   if (!args.into.empty() && call.bytes > args.into.size()) co_return Errno::range;
@@ -50,7 +51,8 @@ Op<Unit> NfsFs::nfs_setxattr(Request& request, SetxattrArgs args) {
   call.name = args.name.view().substr(kUser.size());
   call.how = (args.flags & XATTR_CREATE) != 0 ? 1 : (args.flags & XATTR_REPLACE) != 0 ? 2 : 0;
   call.value = value->view();
-  const Result<Unit> done = co_await client_.perform(call);
+  Op<Unit> asking_server = ask(call, *node);
+  const Result<Unit> done = co_await asking_server;
   kept_writes_.give(*value);
   if (done.error() == Errno::opnotsupp) no_xattrs_ = true;
   co_return done;
@@ -67,7 +69,8 @@ Op<uint32_t> NfsFs::nfs_listxattr(Request& request, ListxattrArgs args) {
   size_t total = 0;
   while (!call.at_end) {
     call.into = args.into.rest(total);
-    const Result<Unit> done = co_await client_.perform(call);
+    Op<Unit> asking_server = ask(call, *node);
+  const Result<Unit> done = co_await asking_server;
     if (done.error() == Errno::opnotsupp) no_xattrs_ = true;
     if (!done) co_return done.error();
     if (call.bytes == 0) break;
@@ -88,7 +91,8 @@ Op<Unit> NfsFs::nfs_removexattr(Request& request, RemovexattrArgs args) {
   call.who = credential(request);
   call.node = *node;
   call.name = args.name.view().substr(kUser.size());
-  const Result<Unit> done = co_await client_.perform(call);
+  Op<Unit> asking_server = ask(call, *node);
+  const Result<Unit> done = co_await asking_server;
   if (done.error() == Errno::opnotsupp) no_xattrs_ = true;
   co_return done;
 }

@@ -26,6 +26,9 @@ class Call : public ListLink<> {
   // it is to be recovered, or has been since, and this is to be tried again.
   virtual bool state_is_bad() noexcept { return false; }
 
+  // What it refers to was lost: nothing is to be sent, and it fails with EIO.
+  virtual bool is_lost() const noexcept { return false; }
+
   Credential who;
   IoView data_into;         // where a READ's data goes
   bool changes = false;     // something: must not be done twice (RFC 8881, section 2.10.6.1.3)

@@ -128,6 +128,10 @@ bool Client::may_go(const Call& call) const noexcept {
 }
 
 void Client::dispatch(Call& call, uint32_t index) noexcept {
+  if (call.is_lost()) {
+    slots_.give(index);
+    return finish(call, Errno::io);
+  }
   Slot& slot = slots_.at(index);
   slot.xid = ++next_xid_ << kSlotBits | index;
   CompoundWriter writer(slot.room);
@@ -191,7 +195,9 @@ bool Client::received(const Record& record) noexcept {
   const uint32_t slot = xid & kControlSlot;
   if (control_ != nullptr && xid == control_xid_) return receive_control(record);
   // What we no longer wait for, and calls of the server's: there is no back channel.
-  if (slot >= slots_.count() || !slots_.at(slot).used || slots_.at(slot).xid != xid) return true;
+  if (slot >= slots_.count() || slots_.at(slot).call == nullptr || slots_.at(slot).xid != xid) {
+    return true;
+  }
   return receive_for_slot(slot, record);
 }
 
@@ -261,7 +267,10 @@ bool Client::take_sequence(CompoundReader& reader, uint32_t index) noexcept {
   }
   answered_ = true;
   slots_.set_limit(std::min(slots_.count(), target < Slots::kMax ? target + 1 : Slots::kMax));
-  if (flags != std::exchange(state_flags_, flags) && flags != 0) note_trouble(Trouble::state);
+  if (flags != std::exchange(state_flags_, flags) && flags != 0) {
+    recoverer_.revoked();
+    note_trouble(Trouble::state);
+  }
   return true;
 }
 

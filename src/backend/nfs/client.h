@@ -28,6 +28,8 @@ class Recoverer {
   // Ask anew for what is not there. What cannot be had is marked as lost; it is the log's and its
   // users'.
   virtual Op<Unit> reopen() noexcept = 0;
+  // The server has taken some of it away, and does not say what.
+  virtual void revoked() noexcept = 0;
   // Everything is there; called the first time too.
   virtual Op<Unit> resume() noexcept = 0;
 
@@ -135,6 +137,8 @@ class Client final : ConnectionOwner {
   void retry_due() noexcept;
   void start_retry_timer() noexcept;
   void give_up_old(List<Call>& calls) noexcept;
+  void give_up_old_in_slots() noexcept;
+  bool is_too_old(const Call& call) const noexcept;
   void look_for_silence() noexcept;
   Detached renew_lease() noexcept;
 

@@ -54,6 +54,7 @@ void Client::tick() noexcept {
   if (options_.soft) {
     give_up_old(waiting_);
     give_up_old(delayed_);
+    give_up_old_in_slots();
   }
   if (phase_ == Phase::ready && slots_.in_use() == 0 && now_ns - answered_ns_ >= lease_ns_ / 3) {
     renew_lease();
@@ -87,17 +88,35 @@ void Client::look_for_silence() noexcept {
 }
 
 // Soft mounts only: what has waited for too long.
-void Client::give_up_old(List<Call>& calls) noexcept {
+bool Client::is_too_old(const Call& call) const noexcept {
   const uint32_t ticks_max = (options_.timeo_ds * (options_.retrans + 1) + 9) / 10;
+  return !call.recovers && ticks_ - call.begun_tick_ >= ticks_max;
+}
+
+void Client::give_up_old(List<Call>& calls) noexcept {
   bool found = true;
   while (std::exchange(found, false)) {  // whoever goes on may change the list
     for (Call* call = calls.front(); call != nullptr; call = calls.after(*call)) {
-      if (call->recovers || ticks_ - call->begun_tick_ < ticks_max) continue;
+      if (!is_too_old(*call)) continue;
       call->unlink();
       finish(*call, Errno::io);
       found = true;
       break;
     }
+  }
+}
+
+// What the server does with them nobody will know: their session goes.
+void Client::give_up_old_in_slots() noexcept {
+  for (uint32_t i = 0; i < slots_.count(); ++i) {
+    Call* call = slots_.at(i).call;
+    if (call == nullptr || !is_too_old(*call)) continue;
+    slots_.at(i).call = nullptr;
+    if (slots_.at(i).message.linked()) slots_.at(i).message.unlink();
+    call->slot_ = Call::kNoSlot;
+    connection_of(i).give_up(Errno::timedout);  // it may be receiving into the caller's memory
+    note_trouble(Trouble::session);
+    finish(*call, Errno::io);
   }
 }
 

@@ -29,7 +29,9 @@ Holder take_holder(XdrReader& from) noexcept {
   holder.range.begin = from.u64();
   const uint64_t length = from.u64();
   // Some say 0 for "to the end", as fcntl(2) does.
-  holder.range.end = length == 0 || length > kToTheEnd - holder.range.begin ? kToTheEnd : holder.range.begin + length;
+  holder.range.end = length == 0 || length > kToTheEnd - holder.range.begin
+                         ? kToTheEnd
+                         : holder.range.begin + length;
   holder.range.type =
       from.u32() == static_cast<uint32_t>(LockType::read) ? LockType::read : LockType::write;
   holder.client_id = from.u64();
@@ -77,6 +79,8 @@ void StatefulCall::put_stateid(CompoundWriter& to) noexcept {
   note_epoch();
   to.stateid(open != nullptr ? open->stateid : StateId{});
 }
+
+bool StatefulCall::is_lost() const noexcept { return open != nullptr && open->lost; }
 
 bool StatefulCall::state_is_bad() noexcept {
   if (open == nullptr || open->lost) return false;

@@ -20,6 +20,7 @@ struct StatefulCall : Call {
 
   explicit StatefulCall(Client& of) noexcept : client(of) {}
   bool state_is_bad() noexcept override;
+  bool is_lost() const noexcept override;
 
  protected:
   ~StatefulCall() = default;

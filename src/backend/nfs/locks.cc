@@ -76,9 +76,15 @@ Op<Unit> NfsFs::nfs_setlk(Request&, LockArgs args) {
   co_return locked;
 }
 
+// flock(2) gives up a lock by this, too.
 Op<Unit> NfsFs::nfs_setlkw(Request& request, LockArgs args) {
   const OpenRef open = find_open(args.handle, args.node);
   if (!open) co_return Errno::badf;
+  if (args.type == F_UNLCK) {
+    Op<Unit> unlocking = nfs_setlk(request, args);
+    const Result<Unit> unlocked = co_await unlocking;
+    co_return unlocked;
+  }
   LockWait wait;
   wait.unique = request.header.unique;
   wait.owner = owner_of(args);

@@ -19,7 +19,8 @@ constexpr std::chrono::seconds kLeavePatience{3};
 constexpr uint64_t kKept = fuse::init_flag::kPosixLocks | fuse::init_flag::kFlockLocks |
                            fuse::init_flag::kExportSupport | fuse::init_flag::kDoReaddirplus |
                            fuse::init_flag::kReaddirplusAuto | fuse::init_flag::kWritebackCache |
-                           fuse::init_flag::kSubmounts | fuse::init_flag::kCreateSuppGroup | fuse::init_flag::kHandleKillprivV2;
+                           fuse::init_flag::kSubmounts | fuse::init_flag::kCreateSuppGroup |
+                           fuse::init_flag::kHandleKillprivV2;
 
 uint32_t now_s() noexcept { return static_cast<uint32_t>(monotonic_ns() / 1'000'000'000); }
 

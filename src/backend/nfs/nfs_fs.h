@@ -82,6 +82,7 @@ class NfsFs final : public FileSystem, private nfs::Recoverer {
   // recovery (nfs_recovery.cc)
   Op<Unit> reclaim() noexcept override;
   Op<Unit> reopen() noexcept override;
+  void revoked() noexcept override { states_.doubt_all(); }
   Op<Unit> resume() noexcept override;
   Op<Unit> find_root();
   Op<Unit> write_again();

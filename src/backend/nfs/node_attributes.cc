@@ -103,6 +103,8 @@ Op<fuse::AttrOut> NfsFs::nfs_setattr(Request& request, SetattrArgs args) {
   if ((args.in.valid & valid::kKillSuidgid) != 0) {
     Op<Unit> dropping = drop_privileges(args.node, *node);
     done = co_await dropping;
+    const nfs::NodeRow* row = nodes_.find(args.node);
+    if (done && row != nullptr) call.attributes.mode = row->mode;
   }
   co_return attr_out(args.node, call.attributes);
 }
@@ -162,7 +164,8 @@ Op<fuse::StatfsOut> NfsFs::nfs_statfs(Request& request, NodeArgs args) {
   out.st.bavail = call.attributes.space_avail / kBlockBytes;
   out.st.files = call.attributes.files_total;
   out.st.ffree = call.attributes.files_free;
-  out.st.namelen = call.attributes.name_max != 0 ? std::min(call.attributes.name_max, kNameMax) : kNameMax;
+  out.st.namelen =
+      call.attributes.name_max != 0 ? std::min(call.attributes.name_max, kNameMax) : kNameMax;
   co_return out;
 }
 

@@ -14,11 +14,27 @@ Open* OpenStates::any_writer(uint32_t file) noexcept {
   return nullptr;
 }
 
-Op<Unit> OpenStates::reclaim() {
+void OpenStates::doubt_all() noexcept {
   for (Open* open = opens_.front(); open != nullptr; open = opens_.after(*open)) {
-    if (open->lost) continue;
-    open->doubtful = true;
-    Op<Unit> reclaiming = reclaim_one(*open);
+    open->doubtful = !open->lost;
+  }
+}
+
+// Opens may be closed while one of them is awaited, so the search begins anew each time.
+Open* OpenStates::next_untried() noexcept {
+  for (Open* open = opens_.front(); open != nullptr; open = opens_.after(*open)) {
+    if (open->doubtful && open->round != round_) return open;
+  }
+  return nullptr;
+}
+
+Op<Unit> OpenStates::reclaim() {
+  ++round_;
+  doubt_all();
+  while (Open* open = next_untried()) {
+    const OpenRef kept = open->shared_from_this();
+    kept->round = round_;
+    Op<Unit> reclaiming = reclaim_one(*kept);
     const Result<Unit> reclaimed = co_await reclaiming;
     if (!reclaimed) co_return reclaimed.error();
   }
@@ -48,12 +64,38 @@ Op<Unit> OpenStates::reclaim_one(Open& open) {
 }
 
 Op<Unit> OpenStates::reopen() {
-  for (Open* open = opens_.front(); open != nullptr; open = opens_.after(*open)) {
-    if (!open->doubtful || open->lost) continue;
-    Op<Unit> reopening = reopen_one(*open);
+  const uint32_t reclaimed_in = round_++;
+  while (Open* open = next_untried()) {
+    const OpenRef kept = open->shared_from_this();
+    // What a server has revoked it wants to have back; after a restart it knows nothing of it.
+    if (kept->round != reclaimed_in || kept->round == 0) {
+      Op<Unit> giving = give_back(*kept);
+      const Result<Unit> given = co_await giving;
+      if (!given) co_return given.error();
+    }
+    kept->round = round_;
+    Op<Unit> reopening = reopen_one(*kept);
     const Result<Unit> reopened = co_await reopening;
     if (!reopened) co_return reopened.error();
   }
+  co_return Unit{};
+}
+
+// RFC 8881, section 8.4.2.4.
+Op<Unit> OpenStates::give_back(Open& open) {
+  for (Lock& lock : open.locks) {
+    if (!lock.has_stateid) continue;
+    FreeState call;
+    call.recovers = true;
+    call.stateid = lock.stateid;
+    const Result<Unit> freed = co_await client_.perform(call);
+    if (!freed && freed.error() == Errno::canceled) co_return Errno::canceled;
+  }
+  FreeState call;
+  call.recovers = true;
+  call.stateid = open.stateid;
+  const Result<Unit> freed = co_await client_.perform(call);
+  if (!freed && freed.error() == Errno::canceled) co_return Errno::canceled;
   co_return Unit{};
 }
 

@@ -24,9 +24,13 @@ class OpenStates {
   Op<Unit> reclaim();
   // What is doubtful is asked for anew. What cannot be had is lost: EIO, and a line in the log.
   Op<Unit> reopen();
+  // Any of them may have been taken away.
+  void doubt_all() noexcept;
 
  private:
+  Open* next_untried() noexcept;
   Op<Unit> reclaim_one(Open& open);
+  Op<Unit> give_back(Open& open);
   Op<Unit> reopen_one(Open& open);
   Op<bool> lock_again(Open& open, bool reclaim);
   void lose(Open& open, const char* what, Status why) noexcept;
@@ -34,6 +38,7 @@ class OpenStates {
   Client& client_;
   Files& files_;
   List<Open> opens_;
+  uint32_t round_ = 0;  // of recovery: each is tried once in it
 };
 
 }  // namespace dpfs::nfs

@@ -63,6 +63,7 @@ class Open : public ListLink<>, public std::enable_shared_from_this<Open> {
   std::list<Lock, PoolAllocator<Lock>> locks;
 
   // Of what the server thinks of it:
+  uint32_t round = 0;     // of recovery, in which it was tried
   uint32_t epoch = 0;     // counts how often it was given anew
   bool doubtful = false;  // the server said that it is none
   bool lost = false;      // it cannot be had any more: EIO

@@ -29,8 +29,8 @@ struct NfsOptions {
   uint32_t acdirmin = 30;
   uint32_t acdirmax = 60;
   uint64_t unstable_bytes_max = 64u << 20;  // kept until the server has stored them
-  // A user who is refused may be a member of the object's group: the tenant's kernel has checked it.
-  // Not where users and groups are mapped to others.
+  // A user who is refused may be a member of the object's group: the tenant's kernel has checked
+  // it. Not where users and groups are mapped to others.
   bool claims_groups = true;
   std::string client_name;  // by which the server knows us again after our restart; empty: never
 };

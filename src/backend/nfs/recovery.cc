@@ -439,7 +439,7 @@ void Client::resend(uint32_t connection) noexcept {
   for (uint32_t i = connection; i < slots_.count();
        i += static_cast<uint32_t>(connections_.size())) {
     Slot& slot = slots_.at(i);
-    if (!slot.used || slot.message.linked()) continue;
+    if (slot.call == nullptr || slot.message.linked()) continue;
     if (slot.call->data_into.size() >= Connection::kPlacedBytesMin) {
       connections_[connection]->expect_long(1);
     }
@@ -452,8 +452,10 @@ void Client::take_back_calls() noexcept {
   for (uint32_t i = slots_.count(); i-- > 0;) {
     Slot& slot = slots_.at(i);
     if (!slot.used) continue;
-    Call& call = *slot.call;
+    Call* of_slot = slot.call;
     slots_.give(i);
+    if (of_slot == nullptr) continue;  // given up
+    Call& call = *of_slot;
     call.slot_ = Call::kNoSlot;
     if (call.lost_answers_ < 255) ++call.lost_answers_;
     waiting_.push_front(call);
@@ -479,7 +481,7 @@ void Client::cancel_recovery_calls() noexcept {
   }
   for (uint32_t i = 0; i < slots_.count(); ++i) {
     Slot& slot = slots_.at(i);
-    if (!slot.used || !slot.call->recovers) continue;
+    if (slot.call == nullptr || !slot.call->recovers) continue;
     Call& call = *slot.call;
     if (slot.message.linked()) slot.message.unlink();
     slots_.give(i);

@@ -70,7 +70,7 @@ Op<uint32_t> NfsFs::nfs_listxattr(Request& request, ListxattrArgs args) {
   while (!call.at_end) {
     call.into = args.into.rest(total);
     Op<Unit> asking_server = ask(call, *node);
-  const Result<Unit> done = co_await asking_server;
+    const Result<Unit> done = co_await asking_server;
     if (done.error() == Errno::opnotsupp) no_xattrs_ = true;
     if (!done) co_return done.error();
     if (call.bytes == 0) break;

@@ -129,6 +129,7 @@ NfsOptions nfs_options(Url& url) {
   from.bytes("wsize", kTransferBytesMin, kTransferBytesMax, options.write_bytes_max);
   from.bytes("unstable", 0, uint64_t{1} << 40, options.unstable_bytes_max);
   options.soft = from.given("soft");
+  options.close_to_open = !from.given("nocto");
   if (from.given("hard") && options.soft) {
     throw std::invalid_argument(fmt::format("'{}': soft or hard, not both", url.text()));
   }

@@ -74,6 +74,7 @@ class Client final : ConnectionOwner {
   void recover_state() noexcept;
 
   uint64_t id() const noexcept { return client_id_; }  // clientid4
+  uint64_t lease_ns() const noexcept { return lease_ns_; }
   uint32_t minor_version() const noexcept { return minor_version_; }
   const NfsOptions& options() const noexcept { return options_; }
   const std::string& server() const noexcept { return options_.server; }

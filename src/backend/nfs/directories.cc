@@ -14,6 +14,7 @@ namespace {
 // stand there, which it does not list.
 constexpr uint64_t kDotCookie = 1;
 constexpr uint64_t kDotDotCookie = 2;
+constexpr uint64_t kMadeUp = 1ull << 63;  // in numbers of ours
 constexpr size_t kListBytesMin = 4096;
 constexpr size_t kListBytesMax = 64 * 1024;
 
@@ -42,9 +43,12 @@ class NfsFs::Lister final : public nfs::EntryTaker {
       last_cookie = cookie;
       return true;
     }
-    const DirentWriter::Entry entry{.ino = attributes.fileid,
+    // Of a directory that may be read but not searched, the server tells names alone. Programs skip
+    // what has no number.
+    const bool told = attributes.error == nfs::Status::ok && attributes.fileid != 0;
+    const DirentWriter::Entry entry{.ino = told ? attributes.fileid : cookie | kMadeUp,
                                     .next_offset = cookie,
-                                    .type = entry_type(attributes.type),
+                                    .type = told ? entry_type(attributes.type) : DT_UNKNOWN,
                                     .name = name};
     if (!(plus_ ? take_plus(entry, attributes) : writer_.add(entry))) return false;
     last_cookie = cookie;
@@ -69,6 +73,9 @@ class NfsFs::Lister final : public nfs::EntryTaker {
     if (attributes.error == nfs::Status::ok && attributes.handle.size > 0) {
       if (const Result<fuse::EntryOut> found = fs_.entry_out(attributes.handle, attributes)) {
         out = *found;
+        // Or listing would be of no use to who looks at all files next.
+        out.entry_valid = fs_.negotiated_.cache.entry_valid_ms / 1000;
+        out.entry_valid_nsec = fs_.negotiated_.cache.entry_valid_ms % 1000 * 1'000'000;
       }
     }
     return writer_.add_plus(entry, out);

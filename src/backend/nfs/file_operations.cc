@@ -132,6 +132,14 @@ void OpenCall::encode(CompoundWriter& to) noexcept {
       break;
   }
   to.operation(Operation::getfh);
+  if (create == Create::exclusive) {
+    // A server may keep the verifier in the file's times.
+    to.operation(Operation::setattr);
+    to.stateid(StateId{});
+    NewAttributes now;
+    now.set_access = now.set_modify = NewAttributes::Moment::now;
+    now.encode(to.xdr());
+  }
   kObjectAttributes.encode(to.operation(Operation::getattr));
 }
 
@@ -144,6 +152,10 @@ void OpenCall::decode(CompoundReader& from) noexcept {
   skip_delegation(from.xdr());
   if (!from.operation(Operation::getfh)) return;
   handle = from.filehandle();
+  if (create == Create::exclusive) {
+    if (!from.operation(Operation::setattr)) return;
+    from.bitmap();
+  }
   if (from.operation(Operation::getattr)) Attributes::decode(from.xdr(), attributes);
 }
 

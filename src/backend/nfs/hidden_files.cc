@@ -143,6 +143,9 @@ Op<Unit> NfsFs::remove_hidden(nfs::HiddenName hidden) {
   co_return Unit{};
 }
 
+// Once more when the lease of one that has just died has run out.
+void NfsFs::LookForLeftovers::fired() noexcept { fs.remove_leftovers(); }
+
 // What daemons before us have left. A file that is open, by whomever, cannot be opened for us
 // alone, and stays.
 Detached NfsFs::remove_leftovers() noexcept {

@@ -42,7 +42,7 @@ NfsFs::NfsFs(Reactor& reactor, const NfsOptions& options)
   instance_ = uint64_t{random()} << 32 | random();
 }
 
-NfsFs::~NfsFs() = default;
+NfsFs::~NfsFs() { timers_.stop(look_for_leftovers_); }
 
 void NfsFs::begin(Negotiated& negotiated) {
   negotiated.flags &= ~fuse::kPromiseFlags | kKept;
@@ -87,6 +87,7 @@ Detached NfsFs::leave(std::function<void()> done) noexcept {
   nodes_.clear();
   hidden_directory_.size = 0;
   leftovers_seen_ = false;
+  timers_.stop(look_for_leftovers_);
   early_interrupts_.clear();
   done();
 }
@@ -202,6 +203,14 @@ Op<Unit> NfsFs::drop_privileges(NodeId node, nfs::FileHandle handle) {
   co_return done;
 }
 
+// A name that has to be looked up for each open brings the file's size and times along, which
+// opening does not tell the tenant's kernel. In the tenant's own hands, nothing has to be asked.
+uint64_t NfsFs::name_valid_ms(nfs::FileType type) const noexcept {
+  const bool tenants_own = (negotiated_.cache.directory_flags & fuse::open_flag::kCacheDir) != 0;
+  const bool asks = options_.close_to_open && type == nfs::FileType::regular && !tenants_own;
+  return asks ? 0 : negotiated_.cache.entry_valid_ms;
+}
+
 uint64_t NfsFs::valid_ms(const nfs::NodeRow& row, uint32_t otherwise) const noexcept {
   return options_.learns_validity ? row.valid_s * 1000ull : otherwise;
 }
@@ -241,8 +250,9 @@ Result<fuse::EntryOut> NfsFs::entry_out(const nfs::FileHandle& handle,
   fuse::EntryOut out{};
   out.nodeid = static_cast<uint64_t>(nfs::Nodes::id_of(*row));
   const uint64_t valid = valid_ms(*row, negotiated_.cache.attr_valid_ms);
-  out.entry_valid = negotiated_.cache.entry_valid_ms / 1000;
-  out.entry_valid_nsec = negotiated_.cache.entry_valid_ms % 1000 * 1'000'000;
+  const uint64_t entry_valid = name_valid_ms(attributes.type);
+  out.entry_valid = entry_valid / 1000;
+  out.entry_valid_nsec = static_cast<uint32_t>(entry_valid % 1000 * 1'000'000);
   out.attr_valid = valid / 1000;
   out.attr_valid_nsec = static_cast<uint32_t>(valid % 1000 * 1'000'000);
   out.attr = attr_of(*row, attributes);

@@ -77,6 +77,7 @@ class NfsFs final : public FileSystem, private nfs::Recoverer {
                                    const nfs::Attributes& attributes) noexcept;
   Op<Unit> ask(nfs::Call& call, nfs::FileHandle object);
   Op<Unit> drop_privileges(NodeId node, nfs::FileHandle handle);
+  uint64_t name_valid_ms(nfs::FileType type) const noexcept;
   uint64_t valid_ms(const nfs::NodeRow& row, uint32_t otherwise) const noexcept;
 
   // recovery (nfs_recovery.cc)
@@ -130,6 +131,12 @@ class NfsFs final : public FileSystem, private nfs::Recoverer {
   Op<Unit> remove_leftover(nfs::FileHandle directory, std::string name);
   static bool is_hidden(std::string_view name) noexcept;
 
+  struct LookForLeftovers final : Timer {
+    explicit LookForLeftovers(NfsFs& of) noexcept : fs(of) {}
+    void fired() noexcept override;
+    NfsFs& fs;
+  };
+
   // directories (directories.cc)
   class Lister;
   Op<uint32_t> list(const Request& request, ReaddirArgs args, bool plus);
@@ -153,6 +160,7 @@ class NfsFs final : public FileSystem, private nfs::Recoverer {
   uint64_t instance_;       // of this object: for names and verifiers that nobody else makes
   bool restarted_ = false;  // the server was: what it had not stored is gone
   bool leftovers_seen_ = false;
+  LookForLeftovers look_for_leftovers_{*this};
   nfs::FileHandle hidden_directory_;  // empty: not known yet
   bool no_copy_ = false;              // the server has no such operation
   bool no_seek_ = false;

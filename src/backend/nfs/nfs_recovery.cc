@@ -34,6 +34,7 @@ Op<Unit> NfsFs::resume() noexcept {
   if (!leftovers_seen_) {
     leftovers_seen_ = true;
     remove_leftovers();
+    timers_.start(look_for_leftovers_, 2 * client_.lease_ns());
   }
   co_return Unit{};
 }

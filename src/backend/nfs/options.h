@@ -17,6 +17,9 @@ struct NfsOptions {
   uint32_t read_bytes_max =
       1u << 20;  // of one READ, and of one WRITE; less where the server says so
   uint32_t write_bytes_max = 1u << 20;
+  // Each open looks its name up again: who opens a file sees what others had closed before.
+  // Without, within the cache policy's timeouts (mount(8): nocto).
+  bool close_to_open = true;
   bool soft = false;           // give up after timeo * (retrans + 1), with EIO
   uint32_t timeo_ds = 600;     // tenths of a second until an answer is given up and asked for again
   uint32_t retrans = 2;        // how often

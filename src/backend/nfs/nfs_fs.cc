@@ -15,12 +15,13 @@ namespace {
 // How long a session's end waits for the server: to be told of what is closed.
 constexpr std::chrono::seconds kLeavePatience{3};
 
-// What NFS has no way to do, or what the server does by itself.
+// What NFS has no way to do, or what the server does by itself. Without READDIRPLUS_AUTO every
+// listing brings attributes, as it does from the server anyway: then nothing has to be looked up
+// afterwards.
 constexpr uint64_t kKept = fuse::init_flag::kPosixLocks | fuse::init_flag::kFlockLocks |
                            fuse::init_flag::kExportSupport | fuse::init_flag::kDoReaddirplus |
-                           fuse::init_flag::kReaddirplusAuto | fuse::init_flag::kWritebackCache |
-                           fuse::init_flag::kSubmounts | fuse::init_flag::kCreateSuppGroup |
-                           fuse::init_flag::kHandleKillprivV2;
+                           fuse::init_flag::kWritebackCache | fuse::init_flag::kSubmounts |
+                           fuse::init_flag::kCreateSuppGroup | fuse::init_flag::kHandleKillprivV2;
 
 uint32_t now_s() noexcept { return static_cast<uint32_t>(monotonic_ns() / 1'000'000'000); }
 

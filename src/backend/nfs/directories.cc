@@ -121,6 +121,7 @@ Op<uint32_t> NfsFs::list(const Request& request, ReaddirArgs args, bool plus) {
   const Result<nfs::FileHandle> node = co_await asking;
   if (!node) co_return node.error();
   const nfs::NodeRow* row = nodes_.find(args.node);
+  if (row != nullptr && row->removed) co_return 0u;
 
   Lister lister(*this, args.into, plus);
   const uint64_t own = row == nullptr ? 0 : row->fileid;

@@ -60,7 +60,10 @@ Op<fuse::EntryOut> NfsFs::nfs_lookup(Request& request, LookupArgs args) {
 }
 
 Op<Unit> NfsFs::nfs_forget(Request&, ForgetArgs args) {
-  if (nfs::NodeRow* row = nodes_.find(args.node)) nodes_.forget(*row, args.lookups);
+  if (nfs::NodeRow* row = nodes_.find(args.node)) {
+    nodes_.forget(*row, args.lookups);
+    if (row->removed && !row->used) removed_directories_.erase(static_cast<uint64_t>(args.node));
+  }
   co_return Unit{};
 }
 
@@ -202,20 +205,41 @@ Op<Unit> NfsFs::nfs_unlink(Request& request, UnlinkArgs args) {
   co_return done;
 }
 
-// The hidden directory of a share is in nobody's way.
+// A directory that somebody has open, or stands in, goes on being one, without a name: the server
+// has no such thing, so what it was is kept here.
 Op<Unit> NfsFs::nfs_rmdir(Request& request, UnlinkArgs args) {
   if (is_hidden(args.name.view())) co_return Errno::noent;
   Op<nfs::FileHandle> asking = handle_of(args.parent);
   const Result<nfs::FileHandle> parent = co_await asking;
   if (!parent) co_return parent.error();
+  nfs::Lookup victim;
+  victim.who = credential(request);
+  victim.parent = *parent;
+  victim.name = args.name.view();
+  const Result<Unit> found = co_await client_.perform(victim);
   nfs::Remove call;
   call.who = credential(request);
   call.parent = *parent;
   call.name = args.name.view();
   Op<Unit> asking_server = ask(call, *parent);
-  const Result<Unit> done = co_await asking_server;
-  if (!done && done.error() == Errno::noent && call.may_have_been_done()) co_return Unit{};
+  Result<Unit> done = co_await asking_server;
+  if (done.error() == Errno::noent && call.may_have_been_done()) done = Unit{};
+  if (found && done) remember_removed(victim.handle, victim.attributes);
   co_return done;
+}
+
+void NfsFs::remember_removed(const nfs::FileHandle& handle,
+                             const nfs::Attributes& attributes) noexcept {
+  nfs::NodeRow* row = nodes_.find(handle);
+  if (row == nullptr) return;
+  row->removed = true;
+  try {
+    nfs::Attributes& kept = removed_directories_[static_cast<uint64_t>(nfs::Nodes::id_of(*row))];
+    kept = attributes;
+    kept.links = 0;
+  } catch (const std::bad_alloc&) {
+    row->removed = false;
+  }
 }
 
 Op<Unit> NfsFs::nfs_rename2(Request& request, RenameArgs args) {

@@ -86,6 +86,7 @@ Detached NfsFs::leave(std::function<void()> done) noexcept {
     files_.give(file);
   });
   nodes_.clear();
+  removed_directories_.clear();
   hidden_directory_.size = 0;
   leftovers_seen_ = false;
   timers_.stop(look_for_leftovers_);

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <unordered_map>
 
 #include "backend/nfs/client.h"
 #include "backend/nfs/file_operations.h"
@@ -92,6 +93,8 @@ class NfsFs final : public FileSystem, private nfs::Recoverer {
   // names (names.cc)
   Op<fuse::EntryOut> make(Request& request, NodeId parent, nfs::Create& call);
 
+  void remember_removed(const nfs::FileHandle& handle, const nfs::Attributes& attributes) noexcept;
+
   // open files (opening.cc)
   nfs::OpenRef find_open(Handle handle, NodeId node) noexcept;
   Op<fuse::OpenOut> hand_out(nfs::NodeRow& row, const nfs::OpenCall& call, uint32_t access,
@@ -154,6 +157,7 @@ class NfsFs final : public FileSystem, private nfs::Recoverer {
   List<LockWait> lock_waits_;
   EarlyInterrupts early_interrupts_;
   Negotiated negotiated_;
+  std::unordered_map<uint64_t, nfs::Attributes> removed_directories_;  // by node
   uint64_t next_owner_ = 1;
   uint64_t next_write_ = 1;
   uint64_t next_hidden_ = 1;

@@ -57,6 +57,9 @@ fuse::SxTime to_statx(const nfs::Time& time) noexcept {
 }  // namespace
 
 Op<fuse::AttrOut> NfsFs::nfs_getattr(Request& request, GetattrArgs args) {
+  if (const nfs::NodeRow* row = nodes_.find(args.node); row != nullptr && row->removed) {
+    co_return attr_out(args.node, removed_directories_[static_cast<uint64_t>(args.node)]);
+  }
   Op<nfs::FileHandle> asking = handle_of(args.node);
   const Result<nfs::FileHandle> node = co_await asking;
   if (!node) co_return node.error();

@@ -19,6 +19,7 @@ struct NodeRow : IndexedRow {
   uint64_t cached_change;  // what the tenant's kernel has of the contents belongs to; 0: to nothing
   FileType type;
   uint32_t mode;     // without the type, as it was last seen
+  bool removed;      // a directory that the server has no more
   uint32_t file;     // of Files, while it is open or has writes that are not stored, or kNoFile
   uint32_t valid_s;  // for how long its attributes may be believed, when that is learned
   uint32_t seen_s;   // when they were last seen

@@ -59,7 +59,7 @@ Op<Unit> NfsFs::nfs_setxattr(Request& request, SetxattrArgs args) {
 }
 
 Op<uint32_t> NfsFs::nfs_listxattr(Request& request, ListxattrArgs args) {
-  if (no_xattrs_ || client_.minor_version() < 2) co_return Errno::opnotsupp;
+  if (no_xattrs_ || client_.minor_version() < 2) co_return 0u;  // there are none
   Op<nfs::FileHandle> asking = handle_of(args.node);
   const Result<nfs::FileHandle> node = co_await asking;
   if (!node) co_return node.error();
@@ -71,7 +71,10 @@ Op<uint32_t> NfsFs::nfs_listxattr(Request& request, ListxattrArgs args) {
     call.into = args.into.rest(total);
     Op<Unit> asking_server = ask(call, *node);
     const Result<Unit> done = co_await asking_server;
-    if (done.error() == Errno::opnotsupp) no_xattrs_ = true;
+    if (done.error() == Errno::opnotsupp) {
+      no_xattrs_ = true;
+      co_return 0u;
+    }
     if (!done) co_return done.error();
     if (call.bytes == 0) break;
     total += call.bytes;

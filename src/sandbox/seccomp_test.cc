@@ -33,9 +33,10 @@ class Seccomp : public testing::Test {
   void SetUp() override {
     if (kSanitized) GTEST_SKIP() << "a sanitizer makes calls of its own";
   }
-  static int confined(const std::function<void()>& body, OtherCalls action = OtherCalls::kill) {
+  static int confined(const std::function<void()>& body, OtherCalls action = OtherCalls::kill,
+                      Network network = Network::sockets_only) {
     return in_child([&] {
-      forbid_other_calls(action);
+      forbid_other_calls(action, network);
       body();
       return 0;
     });
@@ -153,11 +154,29 @@ TEST_F(Seccomp, LogLetsTheCallThrough) {
 TEST_F(Seccomp, TrapSendsASignal) {
   EXPECT_EQ(in_child([] {
               std::signal(SIGSYS, [](int) { _exit(42); });
-              forbid_other_calls(OtherCalls::trap);
+              forbid_other_calls(OtherCalls::trap, Network::sockets_only);
               getpgid(0);
               return 0;
             }),
             42);
+}
+
+TEST_F(Seccomp, ConnectionsAreForWhoHasAServer) {
+  const auto connect_to_nobody = [](int family, int type) {
+    return [family, type] {
+      const int fd = socket(family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+      sockaddr address{};
+      address.sa_family = AF_UNSPEC;
+      connect(fd, &address, sizeof address);
+      _exit(7);
+    };
+  };
+  constexpr auto kTcp = Network::tcp_clients;
+  EXPECT_EQ(confined(connect_to_nobody(AF_INET, SOCK_STREAM), OtherCalls::kill, kTcp), 7);
+  EXPECT_EQ(confined(connect_to_nobody(AF_INET6, SOCK_STREAM), OtherCalls::kill, kTcp), 7);
+  EXPECT_NE(confined(connect_to_nobody(AF_INET, SOCK_DGRAM), OtherCalls::kill, kTcp), 7);
+  EXPECT_NE(confined(connect_to_nobody(AF_UNIX, SOCK_STREAM), OtherCalls::kill, kTcp), 7);
+  EXPECT_NE(confined(connect_to_nobody(AF_INET, SOCK_STREAM)), 7);
 }
 
 TEST_F(Seccomp, NoneIsNoFilter) {
@@ -166,7 +185,7 @@ TEST_F(Seccomp, NoneIsNoFilter) {
 
 TEST_F(Seccomp, NewPrivilegesAreRuledOut) {
   EXPECT_EQ(in_child([] {
-              forbid_other_calls(OtherCalls::log);
+              forbid_other_calls(OtherCalls::log, Network::sockets_only);
               return prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0);
             }),
             1);

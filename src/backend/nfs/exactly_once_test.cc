@@ -80,6 +80,19 @@ TEST_F(ExactlyOnce, ExclusiveCreateWhoseAnswerIsLostSucceeds) {
   expect_no_protocol_errors();
 }
 
+TEST_F(ExactlyOnce, ReadsAndWritesWhoseAnswersAreLostAreDone) {
+  const File file = open_file("file", "hello");
+  server.drop_after({.operation = Operation::read});
+  EXPECT_EQ(read(file, 0, 100), "hello");
+  server.drop_after({.operation = Operation::write});
+  EXPECT_EQ(write(file, 0, "HELLO"), 5u);
+  server.drop_after({.operation = Operation::commit});
+  EXPECT_TRUE(fsync(file));
+  EXPECT_EQ(server.stable_contents(path("file")), "HELLO");
+  release(file);
+  expect_no_protocol_errors();
+}
+
 TEST_F(ExactlyOnce, EveryThirdConnectionLossIsSurvived) {
   const File file = open_file("file", "");
   server.drop_after({.skip = 2, .every = 7, .times = 6});
@@ -158,6 +171,31 @@ TEST_F(ExactlyOnce, DelayOfSequenceAndOfOperationsIsWaitedFor) {
   EXPECT_EQ(server.executed(Operation::remove), 1u);
   release(file);
   expect_no_protocol_errors();
+}
+
+TEST_F(ExactlyOnce, OperationsThatChangeSomethingAskTheSlotToKeepTheAnswer) {
+  const File file = open_file("file", "hello");
+  put("other", "");
+  EXPECT_TRUE(call(&NfsFs::unlink, {.parent = NodeId::root, .name = name_of("other")}));
+  EXPECT_TRUE(call(&NfsFs::mkdir, {.parent = NodeId::root, .name = name_of("dir"), .mode = 0755}));
+  EXPECT_TRUE(lock(file, 1, F_WRLCK));
+  release(file);
+  for (const responder::Seen& seen : server.seen()) {
+    for (const Operation operation : seen.operations) {
+      switch (operation) {
+        case Operation::open:
+        case Operation::close:
+        case Operation::remove:
+        case Operation::create:
+        case Operation::lock:
+        case Operation::locku:
+          EXPECT_TRUE(seen.cache_this) << static_cast<int>(operation);
+          break;
+        default:
+          break;
+      }
+    }
+  }
 }
 
 TEST(ExactlyOnceFewSlots, NoMoreRequestsAreUnderWayThanThereAreSlots) {

@@ -213,6 +213,15 @@ TEST_F(HostileServer, MoreDataThanWasAskedForIsNotTaken) {
   release_anyhow(file);
 }
 
+TEST_F(HostileServer, WhatNobodyHasAskedForIsIgnoredAndTheRequestSentAgain) {
+  const File file = open_file("file", "hello");
+  server.damage({.operation = Operation::read}, Damage::wrong_xid);
+  EXPECT_EQ(read(file, 0, 100), "hello");
+  server.damage({.operation = Operation::read}, Damage::random_all);
+  EXPECT_EQ(read(file, 0, 100), "hello");
+  release(file);
+}
+
 TEST_F(HostileServer, AnswersOfNothingButErrorsEndInErrors) {
   const File file = open_file("file", "hello");
   for (const Status status :

@@ -113,6 +113,32 @@ TEST_F(Recovery, RevokedStateIsHadAgainInTheSameSession) {
   release(other);
 }
 
+TEST_F(Recovery, RevokedStateIsGivenBackToTheServer) {
+  const File file = open_file("file", "hello");
+  EXPECT_TRUE(lock(file, 1, F_WRLCK));
+  server.expire_clients(Expiry::revoked);
+  EXPECT_EQ(read(file, 0, 100), "hello");
+  EXPECT_TRUE(server.wait_until(
+      [](responder::World& world) {
+        for (const auto& [id, client] : world.state.clients()) {
+          if (world.state.has_revoked(*client)) return false;
+        }
+        return true;
+      },
+      std::chrono::seconds(5)));
+  release(file);
+}
+
+TEST_F(Recovery, ALockThatWasLostWhileSomebodyElseWroteIsAnError) {
+  const File file = open_file("file", "hello");
+  EXPECT_TRUE(lock(file, 1, F_WRLCK));
+  EXPECT_EQ(write(file, 0, "HELLO"), 5u);
+  server.expire_clients(Expiry::forgotten);
+  put("file", "by somebody else");
+  EXPECT_EQ(read_error(file), Errno::io);
+  release_anyhow(file);
+}
+
 TEST_F(Recovery, BadStateidsAreReplaced) {
   const File file = open_file("file", "hello");
   for (const Status status : {Status::bad_stateid, Status::expired, Status::old_stateid,
@@ -264,6 +290,38 @@ TEST(RecoveryOfASlowServer, ASoftMountGivesUp) {
   EXPECT_EQ(harness.read_error(file), Errno::io);
   harness.server.listen_again();
   EXPECT_EQ(harness.read(file, 0, 100), "hello");
+  harness.release(file);
+}
+
+TEST(RecoveryOfASlowServer, ASoftMountGivesUpOnSilence) {
+  NfsOptions options;
+  options.timeo_ds = 10;
+  options.retrans = 1;
+  options.soft = true;
+  NfsFsHarness harness({}, options);
+  const NfsFsHarness::File file = harness.open_file("file", "hello");
+  harness.server.lose_before({.operation = Operation::read, .times = kAlways});
+  EXPECT_EQ(harness.read_error(file), Errno::io);
+  harness.server.clear_rules();
+  EXPECT_EQ(harness.read(file, 0, 100), "hello");
+  EXPECT_EQ(harness.server.counters().misordered, 0u);
+  EXPECT_EQ(harness.server.counters().false_retries, 0u);
+  harness.release(file);
+}
+
+TEST(RecoveryOfASlowServer, ASoftMountGivesUpWhenTheServerStandsStill) {
+  NfsOptions options;
+  options.timeo_ds = 10;
+  options.retrans = 1;
+  options.soft = true;
+  NfsFsHarness harness({}, options);
+  const NfsFsHarness::File file = harness.open_file("file", "hello");
+  harness.server.pause();
+  EXPECT_EQ(harness.read_error(file), Errno::io);
+  harness.server.go_on();
+  EXPECT_EQ(harness.read(file, 0, 100), "hello");
+  EXPECT_EQ(harness.server.counters().misordered, 0u);
+  EXPECT_EQ(harness.server.counters().false_retries, 0u);
   harness.release(file);
 }
 

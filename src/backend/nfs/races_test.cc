@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: Apache-2.0
+// What happens at the same time: operations of a tenant, recovery, and answers that come late.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <chrono>
+#include <string>
+#include <vector>
+
+#include "backend/nfs/nfs_fs_harness.h"
+#include "fuse/dirent_writer.h"
+
+namespace dpfs::nfs {
+
+namespace {
+
+using Expiry = Responder::Expiry;
+
+class Races : public testing::Test, public NfsFsHarness {
+ protected:
+  Races() : NfsFsHarness({.grace_ms = 600'000}) {}
+  std::vector<std::string> list(NodeId node, bool plus) {
+    const Result<fuse::OpenOut> opened = call(&NfsFs::opendir, {.node = node, .flags = O_RDONLY});
+    EXPECT_TRUE(opened);
+    std::vector<char> buffer(1 << 16);
+    const iovec part{buffer.data(), buffer.size()};
+    std::vector<std::string> names;
+    uint64_t offset = 0;
+    while (true) {
+      const Result<uint32_t> bytes =
+          call(plus ? &NfsFs::readdirplus : &NfsFs::readdir, {.node = node,
+                                                              .handle = Handle{opened->fh},
+                                                              .offset = offset,
+                                                              .into = IoView({&part, 1})});
+      EXPECT_TRUE(bytes) << describe(bytes.error());
+      if (!bytes || *bytes == 0) break;
+      IoView left = IoView({&part, 1}).first(*bytes);
+      while (!left.empty()) {
+        if (plus) left.skip(sizeof(fuse::EntryOut));
+        const fuse::Dirent head = *left.load<fuse::Dirent>();
+        std::string name(head.namelen, '\0');
+        left.copy_out(name.data(), name.size());
+        left.skip(fuse::dirent_size(head.namelen) - sizeof head - head.namelen);
+        names.push_back(name);
+        offset = head.off;
+      }
+    }
+    EXPECT_TRUE(call(&NfsFs::releasedir, {.node = node, .handle = Handle{opened->fh}}));
+    return names;
+  }
+};
+
+TEST_F(Races, AListingWhoseAnswerWasGarbledHasEachNameOnce) {
+  for (int i = 0; i < 50; ++i) put("dir/entry" + std::to_string(i), "x");
+  const NodeId directory = node("dir");
+  for (const bool plus : {false, true}) {
+    for (uint64_t seed = 1; seed <= 10; ++seed) {
+      server.damage({.operation = Operation::readdir}, Damage::truncated, seed);
+      std::vector<std::string> names = list(directory, plus);
+      EXPECT_EQ(names.size(), 52u) << "seed " << seed;
+      std::ranges::sort(names);
+      EXPECT_TRUE(std::ranges::adjacent_find(names) == names.end()) << "seed " << seed;
+      server.clear_rules();
+    }
+  }
+}
+
+TEST_F(Races, ALockIsGivenUpByCloseAndByFlushAtOnce) {
+  const File one = open_file("file", "x");
+  const File two{one.node, open(one.node)};
+  EXPECT_TRUE(lock(one, 7, F_WRLCK));
+  server.hold({.operation = Operation::locku, .times = kAlways});
+  Answer<Unit> releasing = start(&NfsFs::release, {.node = one.node, .handle = one.handle});
+  ASSERT_TRUE(server.wait_for_executed(Operation::locku, 1));
+  Answer<Unit> flushing =
+      start(&NfsFs::flush, {.node = two.node, .handle = two.handle, .lock_owner = 7});
+  on_reactor([] {});
+  server.clear_rules();
+  server.release_held(Responder::Order::last_first);
+  EXPECT_TRUE(releasing.get());
+  EXPECT_TRUE(flushing.get());
+  release(two);
+}
+
+TEST_F(Races, AFileIsClosedWhileItsStateIsRecovered) {
+  const File file = open_file("file", "x");
+  const File other = open_file("other", "y");
+  server.answer({.operation = Operation::read}, Status::expired);
+  server.hold({.operation = Operation::read});
+  Reading reading = start_read(file, 0, 1);
+  ASSERT_TRUE(server.wait_until([&](responder::World& world) {
+    return world.counters.injected[static_cast<uint32_t>(Operation::read)] == 1;
+  }));
+  server.delay({.operation = Operation::close}, std::chrono::milliseconds(300));
+  Answer<Unit> releasing = start(&NfsFs::release, {.node = file.node, .handle = file.handle});
+  ASSERT_TRUE(server.wait_for_executed(Operation::close, 1));
+  server.delay({.operation = Operation::open}, std::chrono::milliseconds(600));
+  server.release_held(Responder::Order::as_they_came);
+  reading.get();
+  EXPECT_TRUE(releasing.get());
+  EXPECT_EQ(read(other, 0, 1), "y");
+  release(other);
+}
+
+TEST_F(Races, AConnectionThatIsLostTwiceExecutesNothingTwice) {
+  put("file", "x");
+  node("file");
+  server.drop_after({.operation = Operation::remove});
+  server.drop_before({.operation = Operation::putrootfh, .times = 2});
+  EXPECT_TRUE(call(&NfsFs::unlink, {.parent = NodeId::root, .name = name_of("file")}));
+  EXPECT_EQ(server.executed(Operation::remove), 1u);
+}
+
+TEST_F(Races, AppendsOfManyWritesAtOnceLoseNothing) {
+  const File file = open_file("file", "");
+  std::vector<Writing> writings;
+  for (int i = 0; i < 40; ++i) {
+    writings.push_back(start_write(file, static_cast<uint64_t>(i) * 8, "12345678"));
+    if (i % 10 == 5) server.restart();
+  }
+  for (Writing& writing : writings) EXPECT_TRUE(writing.get());
+  EXPECT_TRUE(fsync(file));
+  EXPECT_EQ(server.stable_contents(path("file")).size(), 320u);
+  release(file);
+}
+
+TEST_F(Races, FsyncsAtOnceAreAllTold) {
+  const File file = open_file("file", "");
+  write(file, 0, "text");
+  server.answer({.operation = Operation::commit}, Status::io);
+  Answer<Unit> one =
+      start(&NfsFs::fsync, {.node = file.node, .handle = file.handle, .data_only = false});
+  Answer<Unit> two =
+      start(&NfsFs::fsync, {.node = file.node, .handle = file.handle, .data_only = false});
+  const bool first = bool(one.get());
+  const bool second = bool(two.get());
+  EXPECT_FALSE(first && second);
+  release_anyhow(file);
+}
+
+NfsOptions soft() {
+  NfsOptions options;
+  options.timeo_ds = 10;
+  options.retrans = 0;
+  options.soft = true;
+  return options;
+}
+
+class SoftRaces : public testing::Test, public NfsFsHarness {
+ protected:
+  SoftRaces() : NfsFsHarness({.grace_ms = 600'000}, soft()) {}
+};
+
+TEST_F(SoftRaces, FsyncGivesUpWhileItsWritesAreSentAgain) {
+  const File file = open_file("file", "");
+  write(file, 0, "text");
+  server.delay({.operation = Operation::write, .times = 1}, std::chrono::milliseconds(3500));
+  server.restart();
+  [[maybe_unused]] const Result<Unit> stored = fsync(file);
+  release_anyhow(file);
+  server.clear_rules();
+  const File other = open_file("other", "x");
+  EXPECT_EQ(read(other, 0, 1), "x");
+  release(other);
+}
+
+TEST_F(SoftRaces, ACloseGivesUpWhileItsOpenIsReclaimed) {
+  const File file = open_file("file", "");
+  const File other = open_file("other", "x");
+  server.delay({.operation = Operation::open, .times = 1}, std::chrono::milliseconds(3500));
+  server.restart();
+  release_anyhow(file);
+  server.clear_rules();
+  Reading reading = start_read(other, 0, 1);
+  reading.get();
+  release_anyhow(other);
+  const File third = open_file("third", "x");
+  EXPECT_EQ(read(third, 0, 1), "x");
+  release(third);
+}
+
+}  // namespace
+
+}  // namespace dpfs::nfs

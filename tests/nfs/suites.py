@@ -6,7 +6,7 @@ import subprocess
 from clients import CheckError
 
 KNOWN = pathlib.Path(__file__).resolve().parents[1] / "posix" / "known"
-LIMIT_S = 400
+LIMIT_S = 150
 
 
 def suite(bench, *arguments):

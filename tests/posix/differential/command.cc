@@ -29,6 +29,7 @@ times other than those that were set. PLAIN is best on the file system that is b
   --rounds N       so many sequences, with seeds from N on (default 1)
   --without KINDS  leave out these kinds, comma-separated, with '*'
   --one-user       everything as who runs it; otherwise some of it as an ordinary user
+  --plain-modes    no setuid, setgid and sticky bits
   --tally          how many operations of each kind worked and how many were refused
   --no-shrink      print the end of a sequence that differs as it is
 
@@ -104,6 +105,7 @@ struct Plan {
   std::string without;
   bool shorten;
   bool one_user;
+  bool plain_modes;
 };
 
 int run(const Directories& directories, const Plan& plan, Tally* tally) {
@@ -112,7 +114,10 @@ int run(const Directories& directories, const Plan& plan, Tally* tally) {
     printf("seed %llu, %u operations\n", static_cast<unsigned long long>(seed), plan.count);
     fflush(stdout);
     std::vector<Operation> sequence = random_sequence(seed, plan.count, kinds);
-    for (Operation& operation : sequence) operation.as_user &= !plan.one_user;
+    for (Operation& operation : sequence) {
+      operation.as_user &= !plan.one_user;
+      if (plan.plain_modes) operation.mode &= 0777;
+    }
     if (const std::optional<Difference> difference = play(directories, sequence, tally)) {
       report(directories, sequence, *difference, plan.shorten);
       return 1;
@@ -137,6 +142,7 @@ int differential_command(Arguments arguments) {
       .without = arguments.value("--without"),
       .shorten = !arguments.flag("--no-shrink"),
       .one_user = arguments.flag("--one-user"),
+      .plain_modes = arguments.flag("--plain-modes"),
   };
   const bool count_kinds = arguments.flag("--tally");
   const std::vector<std::string> rest = arguments.rest();

@@ -135,7 +135,14 @@ void Client::dispatch(Call& call, uint32_t index) noexcept {
   Slot& slot = slots_.at(index);
   slot.xid = ++next_xid_ << kSlotBits | index;
   CompoundWriter writer(slot.room);
-  writer.begin(slot.xid, call.who, machine_, minor_version_);
+  // The header is most of a request, and mostly that of the request before.
+  if (slot.header_bytes > 0 && slot.who == call.who) {
+    writer.begin_as_before(slot.xid, slot.header_bytes);
+  } else {
+    writer.begin(slot.xid, call.who, machine_, minor_version_);
+    slot.who = call.who;
+    slot.header_bytes = writer.begun_bytes();
+  }
   writer.sequence({.session = session_,
                    .sequence = slot.sequence,
                    .slot = index,

@@ -59,6 +59,12 @@ void CompoundWriter::begin(uint32_t xid, const Credential& who, std::string_view
   count_at_ = xdr_.reserve_u32();
 }
 
+void CompoundWriter::begin_as_before(uint32_t xid, size_t header_bytes) noexcept {
+  xdr_.step_over(header_bytes);
+  xdr_.patch_u32(sizeof(uint32_t), xid);
+  count_at_ = header_bytes - sizeof(uint32_t);
+}
+
 void CompoundWriter::sequence(const SequenceArgs& args) noexcept {
   XdrWriter& xdr = operation(Operation::sequence);
   xdr.fixed(args.session.bytes);

@@ -19,6 +19,11 @@ struct Credential {
   uint32_t gid = 0;
   uint32_t group_count = 0;
   std::array<uint32_t, kGroupsMax> groups;  // besides gid
+
+  bool operator==(const Credential& other) const noexcept {
+    return uid == other.uid && gid == other.gid && group_count == other.group_count &&
+           std::memcmp(groups.data(), other.groups.data(), group_count * sizeof(uint32_t)) == 0;
+  }
 };
 
 // What SEQUENCE says: which request of which slot of which session this is.
@@ -38,6 +43,10 @@ class CompoundWriter {
 
   void begin(uint32_t xid, const Credential& who, std::string_view machine,
              uint32_t minor_version) noexcept;
+  // The same where the room's first `header_bytes` bytes (begun_bytes() of a request before) are
+  // still there, and all but the xid is as it was.
+  void begin_as_before(uint32_t xid, size_t header_bytes) noexcept;
+  size_t begun_bytes() const noexcept { return count_at_ + sizeof(uint32_t); }
   void sequence(const SequenceArgs& args) noexcept;
 
   // Begins an operation; its arguments follow by xdr().

@@ -21,6 +21,8 @@ struct Slot {
   Call* call = nullptr;  // nullptr: free, or its caller has given up
   bool used = false;
   Message message;
+  Credential who;           // whose header lies in `room`
+  size_t header_bytes = 0;  // of it; 0: there is none yet
   std::array<uint8_t, kRequestBytesMax> room;
 };
 
@@ -39,6 +41,7 @@ class Slots {
       slots_[i].sequence = 1;
       slots_[i].call = nullptr;
       slots_[i].used = false;
+      slots_[i].header_bytes = 0;  // the version may be another
       free_.push_back(i);
     }
   }

@@ -66,6 +66,9 @@ class XdrWriter {
     std::memcpy(room_.data() + at, &value, sizeof value);
   }
 
+  // What lies there already stays.
+  void step_over(size_t bytes) noexcept { take(bytes); }
+
   size_t size() const noexcept { return size_; }
   Bytes bytes() const noexcept { return room_.first(size_); }
   bool overflowed() const noexcept { return overflowed_; }

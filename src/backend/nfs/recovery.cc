@@ -4,6 +4,7 @@
 #include <string>
 
 #include "backend/nfs/client.h"
+#include "backend/nfs/session_operations.h"
 #include "backend/nfs/status.h"
 #include "base/monotonic.h"
 
@@ -16,161 +17,10 @@ constexpr uint64_t kPauseNsMax = 3000 * kMillisecondNs;
 constexpr uint64_t kConnectPatienceNs = 10'000 * kMillisecondNs;
 constexpr uint64_t kFarewellNs = 1000 * kMillisecondNs;
 
-constexpr uint32_t kUseNonPnfs = 0x10000;       // EXCHGID4_FLAG_USE_NON_PNFS
-constexpr uint32_t kConfirmed = 0x80000000;     // EXCHGID4_FLAG_CONFIRMED_R
 constexpr size_t kHeaderBytes = 1024;           // of a request or an answer, around its data
 constexpr size_t kAnswerBytesMin = 128 * 1024;  // for READDIR and extended attributes
 constexpr uint32_t kCachedAnswerBytes = 4096;
 constexpr uint32_t kOperationsMax = 16;
-constexpr size_t kOpaqueMax = 1024;  // NFS4_OPAQUE_LIMIT
-
-// A call that belongs to no session.
-struct ControlCall : Call {
-  ControlCall() noexcept {
-    has_session = false;
-    recovers = true;
-  }
-
- protected:
-  ~ControlCall() = default;
-};
-
-// RFC 8881, section 18.35.
-struct ExchangeId final : ControlCall {
-  const Verifier& verifier;
-  const std::string& owner;
-  uint64_t client_id = 0;
-  uint32_t sequence = 0;
-  uint32_t flags = 0;
-
-  ExchangeId(const Verifier& of_this_start, const std::string& name) noexcept
-      : verifier(of_this_start), owner(name) {}
-  void encode(CompoundWriter& to) noexcept override {
-    XdrWriter& xdr = to.operation(Operation::exchange_id);
-    xdr.fixed(verifier.bytes);
-    xdr.text(owner);
-    xdr.u32(kUseNonPnfs);
-    xdr.u32(0);  // SP4_NONE
-    xdr.u32(0);  // eia_client_impl_id: none
-  }
-  void decode(CompoundReader& from) noexcept override {
-    if (!from.operation(Operation::exchange_id)) return;
-    XdrReader& xdr = from.xdr();
-    client_id = xdr.u64();
-    sequence = xdr.u32();
-    flags = xdr.u32();
-    if (xdr.u32() != 0) xdr.fail();  // we have asked for no protection
-    xdr.u64();
-    xdr.opaque(kOpaqueMax);  // server_owner
-    xdr.opaque(kOpaqueMax);  // server_scope
-    // eir_server_impl_id and all behind it are of no use to us.
-  }
-};
-
-struct ChannelAttributes {  // channel_attrs4
-  uint32_t request_bytes = 0;
-  uint32_t response_bytes = 0;
-  uint32_t cached_bytes = 0;
-  uint32_t operations = 0;
-  uint32_t requests = 0;
-
-  void encode(XdrWriter& to) const noexcept {
-    to.u32(0);  // header padding
-    to.u32(request_bytes);
-    to.u32(response_bytes);
-    to.u32(cached_bytes);
-    to.u32(operations);
-    to.u32(requests);
-    to.u32(0);  // no RDMA
-  }
-  static ChannelAttributes decode(XdrReader& from) noexcept {
-    ChannelAttributes channel;
-    from.u32();
-    channel.request_bytes = from.u32();
-    channel.response_bytes = from.u32();
-    channel.cached_bytes = from.u32();
-    channel.operations = from.u32();
-    channel.requests = from.u32();
-    const uint32_t rdma = from.u32();
-    if (rdma > 1) from.fail();
-    if (rdma == 1) from.u32();
-    return channel;
-  }
-};
-
-// RFC 8881, section 18.36.
-struct CreateSession final : ControlCall {
-  uint64_t client_id = 0;
-  uint32_t sequence = 0;
-  ChannelAttributes wanted;
-  SessionId session;
-  ChannelAttributes got;
-
-  void encode(CompoundWriter& to) noexcept override {
-    XdrWriter& xdr = to.operation(Operation::create_session);
-    xdr.u64(client_id);
-    xdr.u32(sequence);
-    xdr.u32(0);  // not persistent, no back channel
-    wanted.encode(xdr);
-    ChannelAttributes{4096, 4096, 0, 2, 1}.encode(xdr);
-    xdr.u32(0x40000000);  // callback program, of which there will be none
-    xdr.u32(1);           // csa_sec_parms
-    xdr.u32(0);           // AUTH_NONE
-  }
-  void decode(CompoundReader& from) noexcept override {
-    if (!from.operation(Operation::create_session)) return;
-    from.xdr().fixed(session.bytes);
-    from.xdr().u32();  // sequence
-    from.xdr().u32();  // flags
-    got = ChannelAttributes::decode(from.xdr());
-    // The back channel's, of no use to us.
-  }
-};
-
-// RFC 8881, section 18.34.
-struct BindConnection final : ControlCall {
-  SessionId session;
-  void encode(CompoundWriter& to) noexcept override {
-    XdrWriter& xdr = to.operation(Operation::bind_conn_to_session);
-    xdr.fixed(session.bytes);
-    xdr.u32(1);  // CDFC4_FORE
-    xdr.boolean(false);
-  }
-  void decode(CompoundReader& from) noexcept override {
-    from.operation(Operation::bind_conn_to_session);
-  }
-};
-
-struct DestroySession final : ControlCall {
-  SessionId session;
-  void encode(CompoundWriter& to) noexcept override {
-    to.operation(Operation::destroy_session).fixed(session.bytes);
-  }
-  void decode(CompoundReader& from) noexcept override {
-    from.operation(Operation::destroy_session);
-  }
-};
-
-struct DestroyClientId final : ControlCall {
-  uint64_t client_id = 0;
-  void encode(CompoundWriter& to) noexcept override {
-    to.operation(Operation::destroy_clientid).u64(client_id);
-  }
-  void decode(CompoundReader& from) noexcept override {
-    from.operation(Operation::destroy_clientid);
-  }
-};
-
-// RFC 8881, section 18.51.
-struct ReclaimComplete final : Call {
-  ReclaimComplete() noexcept { recovers = changes = true; }
-  void encode(CompoundWriter& to) noexcept override {
-    to.operation(Operation::reclaim_complete).boolean(false);
-  }
-  void decode(CompoundReader& from) noexcept override {
-    from.operation(Operation::reclaim_complete);
-  }
-};
 
 }  // namespace
 
@@ -352,7 +202,7 @@ Op<Unit> Client::exchange_id() noexcept {
     log::error("{}: serves no NFS 4.1: nothing older will do", server());
   }
   if (!done) co_return done.error();
-  const bool same = call.client_id == client_id_ && (call.flags & kConfirmed) != 0;
+  const bool same = call.client_id == client_id_ && (call.flags & kConfirmedClient) != 0;
   if (!same) {
     knows_us_ = false;
     create_sequence_ = call.sequence;

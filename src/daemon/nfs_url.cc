@@ -14,6 +14,7 @@ namespace {
 
 constexpr uint64_t kTransferBytesMin = 4096;
 constexpr uint64_t kTransferBytesMax = 1u << 20;
+constexpr size_t kClientNameBytesMax = 255;
 
 uint64_t number_between(uint64_t least, uint64_t most, std::string_view text,
                         std::string_view what) {
@@ -70,7 +71,13 @@ class Options {
     }
     to = static_cast<std::remove_reference_t<decltype(to)>>(size);
   }
-  bool given(const std::string& name) { return url_.text_option(name).has_value(); }
+  bool given(const std::string& name) {
+    const std::optional<std::string> text = url_.text_option(name);
+    if (text && !text->empty()) {
+      throw std::invalid_argument(fmt::format("{}={}: takes no value", name, *text));
+    }
+    return text.has_value();
+  }
   std::optional<std::string> text(const std::string& name) { return url_.text_option(name); }
 
  private:
@@ -120,6 +127,9 @@ NfsOptions nfs_options(Url& url) {
   }
   parse_server(path.substr(2, slash - 2), url, options);
   options.path = path.substr(slash);
+  if (options.server.empty() || path.find('\0') != std::string_view::npos) {
+    throw std::invalid_argument(fmt::format("'{}': expected nfs://server/export/path", url.text()));
+  }
 
   Options from(url);
   from.number("port", 1, 65535, options.port);
@@ -136,6 +146,10 @@ NfsOptions nfs_options(Url& url) {
   from.number("timeo", 1, 36'000, options.timeo_ds);
   from.number("retrans", 0, 1000, options.retrans);
   options.client_name = from.text("client").value_or("");
+  if (options.client_name.size() > kClientNameBytesMax) {
+    throw std::invalid_argument(
+        fmt::format("client=...: expected a name of {} bytes at most", kClientNameBytesMax));
+  }
   read_validity(from, options);
   read_version(from, options);
   read_security(from);

@@ -167,7 +167,8 @@ uint32_t id_of(std::string_view owner) noexcept {
   uint32_t id = 0;
   const char* end = owner.data() + owner.size();
   const auto [rest, error] = std::from_chars(owner.data(), end, id);
-  if (error != std::errc{} || rest != end) return kNobody;
+  // The largest number is nobody's: "leave it as it is" where owners are set.
+  if (error != std::errc{} || rest != end || id == UINT32_MAX) return kNobody;
   return id;
 }
 
@@ -228,7 +229,7 @@ fuse::Attr to_fuse(const Attributes& from, uint32_t block_bytes) noexcept {
   fuse::Attr attr{};
   attr.ino = from.fileid;
   attr.size = from.size;
-  attr.blocks = (from.space_used + 511) / 512;
+  attr.blocks = from.space_used / 512 + (from.space_used % 512 != 0 ? 1 : 0);
   attr.atime = static_cast<uint64_t>(from.access.seconds);
   attr.mtime = static_cast<uint64_t>(from.modify.seconds);
   attr.ctime = static_cast<uint64_t>(from.metadata.seconds);

@@ -22,6 +22,7 @@ class NoRecovery final : public Recoverer {
  public:
   Op<Unit> reclaim() noexcept override { return Unit{}; }
   Op<Unit> reopen() noexcept override { return Unit{}; }
+  void revoked() noexcept override {}
   Op<Unit> resume() noexcept override { return Unit{}; }
 };
 
@@ -178,6 +179,13 @@ void try_open(Bytes reply) {
   check(call.handle);
   check(call.attributes);
 }
+void try_exclusive_open(Bytes reply) {
+  OpenCall call(house().client);
+  call.create = OpenCall::Create::exclusive;
+  if (!decode(call, reply)) return;
+  check(call.handle);
+  check(call.attributes);
+}
 void try_read(Bytes reply) {
   Room room;
   Read call(house().client);
@@ -274,6 +282,7 @@ constexpr auto kTries = std::to_array<void (*)(Bytes)>({
     try_plain<ReclaimComplete>,
     try_read_place,
     try_attributes,
+    try_exclusive_open,
 });
 
 }  // namespace

@@ -89,9 +89,13 @@ def children_s():
 
 
 class Bench:
-    """How to run the benchmark; `cores` is (daemon's, tenant's), or None to let the kernel choose."""
+    """How to run the benchmark; `cores` is (daemon's, tenant's), or None to let the kernel choose.
 
-    def __init__(self, program, folder, socket_path, *, seconds, warmup_s, file_size, cores):
+    `servers_s`: says how much processor time a server behind the daemon has had so far.
+    """
+
+    def __init__(self, program, folder, socket_path, *, seconds, warmup_s, file_size, cores,
+                 servers_s=lambda: 0.0):
         self.program = program
         self.folder = folder
         self.socket_path = socket_path
@@ -99,6 +103,7 @@ class Bench:
         self.warmup_s = warmup_s
         self.file_size = file_size
         self.daemon_core, self.tenant_core = cores or (None, None)
+        self.servers_s = servers_s
         self.others = []  # for each run, how many cores' worth of other work the machine did
 
     def run(self, peer, group):
@@ -108,9 +113,11 @@ class Bench:
         with daemon.Daemon(command, self.socket_path) as running:
             tenant = pinned(self._command(group, running.serving_pid()), self.tenant_core)
             begun_s, busy, tenants = time.monotonic(), busy_s(), children_s()
+            servers = self.servers_s()
             answer = subprocess.run(tenant, capture_output=True, text=True,
                                     timeout=BENCH_TIMEOUT_S)
-            ours_s = children_s() - tenants + running.processor_s()
+            ours_s = (children_s() - tenants + running.processor_s()
+                      + self.servers_s() - servers)
             self.others.append((busy_s() - busy - ours_s) / (time.monotonic() - begun_s))
             if answer.returncode != 0:
                 log = "".join(f"\n  {peer.name}: {line}" for line in running.log[-5:])

@@ -52,11 +52,9 @@ def run(stage):
     effort = stage.effort
     pinned = cores()
     size = 1 << 30
-    bench = measure.Bench(stage.dpfs, stage.folder, stage.folder / "bench",
-                          seconds=effort.seconds, warmup_s=effort.seconds / 4, file_size=size,
-                          cores=pinned)
     responder = stage.programs.parent / "bench/nfs_responder"
     with Responder(responder, size, pinned and pinned[1]) as server:
+        bench = host.make_bench(stage, server.child.pid, file_size=size, cores=pinned)
         ours = measure.Peer(OURS, host.serving(stage, server.url), "")
         runs = {OURS: lambda depth: host.run_bench(bench, ours, "randread", depth),
                 host.FLOOR: lambda depth: host.run_floor(stage, depth)}

@@ -143,11 +143,15 @@ def main():
                           effort, pathlib.Path(folder), [])
             facts = about(args, stage)
             results, failed = run_parts(args, stage)
+            noise = stage.noise()
+            if noise is not None:
+                facts["other work on the machine"] = f"{noise * 100:.0f} % of a core"
     except (EvalError, GaneshaError) as error:
         sys.exit(f"eval: error: {error}")
     pictures = nfs_report.plots(results, args.output)
     common.write(args.output, "nfs", facts | {"notes": stage.notes}, results,
                  nfs_report.markdown(results, facts, stage.notes), pictures)
+    common.warn_of(noise or 0)
     for sentence in missed(results):
         say(f"missed: {sentence}")
     if failed or (args.check and missed(results)):

@@ -159,7 +159,8 @@ def client_section(results):
     return ["## The client alone", "", *lines, *client_targets(results),
             "*Through the device, `dpfs bench` as the tenant, from `nfs_responder --canned`, which "
             "answers from memory. The daemon has a processor of its own, tenant and server share "
-            "another; CPU is the daemon's for each read, from virtqueue to virtqueue.*", ""]
+            "another; CPU is the daemon's for each read, from virtqueue to virtqueue, polling in "
+            "vain included: with two processors, tenant and server keep it waiting.*", ""]
 
 
 def client_targets(results):
@@ -196,8 +197,8 @@ def host_section(results, about):
     return ["## Workloads on this machine", "",
             *table(["per second", workloads.SERVERS_OWN, workloads.MOUNT, "ratio"], rows),
             f"*Through `dpfs mount` of {about['server']} on loopback, mounted anew for each job, "
-            "beside the directory that the server exports: no network, no server, its page cache is "
-            "warm, and nobody waits for the disk. What is closed on NFS is on the server's disk "
+            "beside the directory that the server exports: no network, no server, its page cache "
+            "is warm, and nobody waits for the disk. What is closed on NFS is on the server's disk "
             "(COMMIT): of files that are made, that is nearly all of the time.*", ""]
 
 

@@ -3,6 +3,7 @@
 import dataclasses
 import os
 import pathlib
+import statistics
 import subprocess
 import sys
 
@@ -53,6 +54,7 @@ class Stage:
     effort: Effort
     folder: pathlib.Path  # for sockets and what is not kept
     notes: list  # what the reader has to know
+    benches: list = dataclasses.field(default_factory=list)  # which know what else the machine did
 
     def serves_nfs(self):
         usage = subprocess.run([self.dpfs, "serve", "--help"], capture_output=True, text=True)
@@ -64,6 +66,11 @@ class Stage:
             return self.server.url()
         self.note("NOT NFS: this dpfs has no nfs:// yet; local: serves the server's directory")
         return f"local:{self.server.exported}"
+
+    def noise(self):
+        """Cores' worth of work by others than us, while the host was measured; None: it was not."""
+        others = [value for bench in self.benches for value in bench.others]
+        return max(statistics.median(others), 0) if others else None
 
     def note(self, text):
         if text not in self.notes:

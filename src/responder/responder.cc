@@ -165,6 +165,8 @@ void Responder::on_event(uint64_t number, uint32_t events) {
   if (number == kWakeNumber) {
     uint64_t ignored = 0;
     [[maybe_unused]] const ssize_t got = ::read(wake_.get(), &ignored, sizeof ignored);
+    // What was going out in small segments may go on as it is.
+    for (const auto& [each, connection] : connections_) flush(*connection);
     return;
   }
   if (number == kListenerNumber) {
@@ -287,7 +289,8 @@ void Responder::flush(Connection& connection) {
     return;
   }
   if (!had_output || segment_bytes_ != 0) return;
-  uint32_t events = connection.unsent() < kUnsentBytesMax ? EPOLLIN : 0;
+  uint32_t events = 0;
+  if (connection.unsent() < kUnsentBytesMax) events |= EPOLLIN;
   if (connection.has_output()) events |= EPOLLOUT;
   if (events != connection.watched) {
     connection.watched = events;

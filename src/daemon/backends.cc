@@ -50,7 +50,7 @@ std::unique_ptr<FileSystem> make_null(Reactor&, Url& url, const ShareConfig&) {
 
 std::unique_ptr<FileSystem> make_nfs(Reactor& reactor, Url& url, const ShareConfig& share) {
   NfsOptions options = nfs_options(url);
-  options.claims_groups = share.ids.empty();
+  options.claims_groups = options.claims_groups && share.ids.empty();
   url.check_all_options_known();
   probe_nfs(options);
   return std::make_unique<NfsFs>(reactor, options);

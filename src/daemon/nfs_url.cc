@@ -93,6 +93,19 @@ void read_security(Options& from) {
       *sec));
 }
 
+void read_groups(Options& from, NfsOptions& to) {
+  const std::optional<std::string> groups = from.text("groups");
+  if (!groups || *groups == "claimed") return;
+  if (*groups != "told") {
+    throw std::invalid_argument(fmt::format(
+        "groups={}: expected 'claimed' (who is refused is taken for a member of the object's "
+        "group: "
+        "the tenant's kernel has checked it) or 'told' (only what the tenant's request says)",
+        *groups));
+  }
+  to.claims_groups = false;
+}
+
 void read_version(Options& from, NfsOptions& to) {
   const std::optional<std::string> version = from.text("vers");
   if (!version || *version == "4" || *version == "4.2") return;
@@ -153,6 +166,7 @@ NfsOptions nfs_options(Url& url) {
   read_validity(from, options);
   read_version(from, options);
   read_security(from);
+  read_groups(from, options);
   return options;
 }
 

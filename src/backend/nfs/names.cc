@@ -72,7 +72,7 @@ Op<fuse::EntryOut> NfsFs::make(Request& request, NodeId parent_node, nfs::Create
   Op<nfs::FileHandle> asking = handle_of(parent_node);
   const Result<nfs::FileHandle> parent = co_await asking;
   if (!parent) co_return parent.error();
-  call.who = credential(request);
+  call.who = creator(request);
   call.parent = *parent;
   Op<Unit> asking_server = ask(call, *parent);
   const Result<Unit> done = co_await asking_server;

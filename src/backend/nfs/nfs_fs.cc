@@ -117,9 +117,13 @@ nfs::Credential NfsFs::credential(const Request& request) noexcept {
   nfs::Credential who;
   who.uid = request.header.uid;
   who.gid = request.header.gid;
+  return who;
+}
+
+nfs::Credential NfsFs::creator(const Request& request) noexcept {
+  nfs::Credential who = credential(request);
   if (request.creation.group != Creation::kNoGroup) {
-    who.groups[0] = request.creation.group;
-    who.group_count = 1;
+    who.groups[who.group_count++] = request.creation.group;
   }
   return who;
 }

@@ -70,6 +70,8 @@ class NfsFs final : public FileSystem, private nfs::Recoverer {
   Op<nfs::FileHandle> handle_of(NodeId node);
   Op<nfs::FileHandle> wait_for_root();
   static nfs::Credential credential(const Request& request) noexcept;
+  // Of a request that makes something.
+  static nfs::Credential creator(const Request& request) noexcept;
   void note(nfs::NodeRow& row, const nfs::Attributes& attributes) noexcept;
   fuse::Attr attr_of(const nfs::NodeRow& row, const nfs::Attributes& attributes) noexcept;
   fuse::AttrOut attr_out(NodeId node, const nfs::Attributes& attributes) noexcept;

@@ -118,7 +118,7 @@ Op<CreateOut> NfsFs::nfs_create(Request& request, CreateArgs args) {
   const Result<nfs::FileHandle> parent = co_await asking;
   if (!parent) co_return parent.error();
   OpenCall call(client_);
-  call.who = credential(request);
+  call.who = creator(request);
   call.node = *parent;
   call.claim = OpenCall::Claim::name;
   call.name = args.name.view();

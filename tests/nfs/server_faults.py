@@ -1,17 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """What happens to the server and to the way there while a client works: nothing that fsync has
 acknowledged is lost, and nobody gets an error."""
+import random
 import time
 
 from clients import CheckError, Skip, check, wait_until
 
 # Work before a fault, and without one between two.
 CALM_S = 1.5
+EVERYTHING = ("blocks", "synced", "appends", "names")
 
 
-def work_through(bench, server, mounted, faults):
+def work_through(bench, server, mounted, faults, kinds=EVERYTHING):
     """Everything at work; each fault; everything goes on; all of it is there, on both sides."""
-    loads = bench.loads(mounted.path)
+    loads = bench.loads(mounted.path, kinds=kinds)
     loads.wait_for_progress()
     for fault in faults:
         time.sleep(CALM_S)
@@ -35,6 +37,63 @@ def restart(bench):
     manager, and started again; twice."""
     server = bench.server()
     work_through(bench, server, bench.mount(server.url()), [server.restart, server.restart])
+
+
+def power_loss(bench):
+    """The server's machine loses power, twice: what was not synchronized is gone, and is sent again.
+
+    Without names: that server does not synchronize directories, so those are lost with it.
+    """
+    server = bench.server()
+
+    def lose_power():
+        server.lose_power()
+        server.start()
+    work_through(bench, server, bench.mount(server.url()), [lose_power, lose_power],
+                 kinds=("blocks", "synced", "appends"))
+
+
+def killed_daemon(bench):
+    """kill -9 of the daemon in the middle of writing: what it acknowledged is on the server."""
+    server = bench.server()
+    mounted = bench.mount(server.url())
+    loads = bench.loads(mounted.path)
+    loads.wait_for_progress(more=30)
+    mounted.kill()
+    loads.stop(errors_allowed=True)
+    loads.verify(server.exported, "on the server")
+    again = bench.mount(server.url(), "again")
+    loads.verify(again.path, "through the next daemon")
+
+
+def weather(bench):
+    """A minute of everything, at random: restarts, kills, cuts and stops of up to 7 s."""
+    server = bench.server(namespace=True)
+    seed = int(time.time())
+    bench.report.line("note", f"seed {seed}")
+    draw = random.Random(seed)
+
+    def interrupted(begin, end):
+        begin()
+        time.sleep(draw.uniform(0.1, 7))
+        end()
+
+    kinds = {
+        "restart": server.restart,
+        "kill": lambda: interrupted(server.kill, server.start),
+        "cut": lambda: interrupted(server.cut, server.mend),
+        "stop": lambda: interrupted(server.pause, server.resume),
+    }
+
+    def storm():
+        end = time.monotonic() + 60
+        names = []
+        while time.monotonic() < end:
+            names.append(draw.choice(list(kinds)))
+            kinds[names[-1]]()
+            time.sleep(draw.uniform(0, 4))
+        bench.report.line("note", " ".join(names))
+    work_through(bench, server, bench.mount(server.url()), [storm])
 
 
 def restart_after_a_while(bench):
@@ -182,6 +241,6 @@ def wrong_export(bench):
     raise CheckError("it is mounted")
 
 
-QUICK = (restart, killed_server, cut_2_s, daemon_first, daemon_first_soft, wrong_export,
+QUICK = (restart, killed_server, power_loss, killed_daemon, cut_2_s, daemon_first, daemon_first_soft, wrong_export,
          ipv6, by_name, refused_security)
-ALL = (*QUICK, slow_link, restart_after_a_while, cut_12_s, stopped_10_s, several_connections)
+ALL = (*QUICK, weather, slow_link, restart_after_a_while, cut_12_s, stopped_10_s, several_connections)

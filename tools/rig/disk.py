@@ -1,10 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """A small file system of its own, in a file: what a server exports, and what may become full."""
+import fcntl
 import os
 import pathlib
+import struct
 import subprocess
 
 MIB = 1 << 20
+# FS_IOC_SHUTDOWN of linux/fs.h: from now on nothing is written, not even the journal.
+SHUTDOWN = 0x8004587D
+WITHOUT_A_FLUSH = 2
 
 
 class DiskError(Exception):
@@ -57,6 +62,34 @@ class Disk:
         btrfs = kit.command("usr/bin/btrfs")
         run(*btrfs, "quota", "enable", self.path)
         run(*btrfs, "qgroup", "limit", quota_mib * MIB, self.path)
+
+    def shut_down(self):
+        """As if the power went: nothing more reaches the disk, and who works there gets errors."""
+        folder = os.open(self.path, os.O_RDONLY)
+        try:
+            fcntl.ioctl(folder, SHUTDOWN, struct.pack("I", WITHOUT_A_FLUSH))
+        finally:
+            os.close(folder)
+
+    def mount_again(self):
+        """After shut_down(), with nobody there any more: what had not been synchronized is gone."""
+        device = self._device()
+        # Held meanwhile, or the loop device would go with the mount; file handles name its number.
+        held = os.open(device, os.O_RDONLY)
+        try:
+            run("umount", self.path)
+            self.mounted = False
+            run("mount", device, self.path)
+            self.mounted = True
+        finally:
+            os.close(held)
+
+    def _device(self):
+        for line in pathlib.Path("/proc/self/mountinfo").read_text().splitlines():
+            fields = line.split()
+            if fields[4] == str(self.path):
+                return fields[fields.index("-") + 2]
+        raise DiskError(f"{self.path} is not mounted")
 
     def close(self):
         if self.mounted:

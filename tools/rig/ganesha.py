@@ -177,6 +177,13 @@ class Ganesha:
         self.stop()
         self.start()
 
+    def lose_power(self):
+        """As if the plug were pulled: what its disk has not been told to keep is gone, too."""
+        self.pause()
+        self.disk.shut_down()
+        self.kill()
+        self.disk.mount_again()
+
     def pause(self):
         """It takes connections and bytes, for the kernel does, and answers nothing."""
         self.child.process.send_signal(signal.SIGSTOP)
@@ -196,7 +203,7 @@ class Ganesha:
 
     def clients(self):
         """Names of the clients that could reclaim state after a restart: those it knows."""
-        return sorted(path.name for path in (self.folder / "recovery").glob("v4recov/*/*"))
+        return sorted(path.name for path in (self.folder / "recovery").glob("v4recov/node0/*"))
 
     def running(self):
         return self.child is not None and self.child.running()

@@ -14,11 +14,9 @@ namespace dpfs {
 class Timer : public ListLink<> {
  public:
   Timer() = default;
+  virtual ~Timer() = default;
   // On the reactor. It is no longer started then, and may start again.
   virtual void fired() noexcept = 0;
-
- protected:
-  ~Timer() = default;
 
  private:
   friend class Timers;

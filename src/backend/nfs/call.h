@@ -16,6 +16,9 @@ namespace dpfs::nfs {
 // the server has asked for.
 class Call : public ListLink<> {
  public:
+  Call() = default;
+  virtual ~Call() = default;
+
   // Operations, behind SEQUENCE. Called again each time that the call is put to a slot anew: what
   // it refers to may have changed meanwhile.
   virtual void encode(CompoundWriter& to) noexcept = 0;
@@ -39,9 +42,6 @@ class Call : public ListLink<> {
   Status status() const noexcept { return status_; }
   // It was sent before a session was lost, so that it may have been done without our hearing of it.
   bool may_have_been_done() const noexcept { return lost_answers_ > 0; }
-
- protected:
-  ~Call() = default;
 
  private:
   friend class Client;

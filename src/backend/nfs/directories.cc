@@ -46,10 +46,11 @@ class NfsFs::Lister final : public nfs::EntryTaker {
     // Of a directory that may be read but not searched, the server tells names alone. Programs skip
     // what has no number.
     const bool told = attributes.error == nfs::Status::ok && attributes.fileid != 0;
-    const DirentWriter::Entry entry{.ino = told ? attributes.fileid : cookie | kMadeUp,
-                                    .next_offset = cookie,
-                                    .type = told ? entry_type(attributes.type) : DT_UNKNOWN,
-                                    .name = name};
+    const DirentWriter::Entry entry{
+        .ino = told ? attributes.fileid : cookie | kMadeUp,
+        .next_offset = cookie,
+        .type = told ? entry_type(attributes.type) : uint32_t{DT_UNKNOWN},
+        .name = name};
     if (!(plus_ ? take_plus(entry, attributes) : writer_.add(entry))) return false;
     last_cookie = cookie;
     ++taken;

@@ -23,7 +23,6 @@ struct StatefulCall : Call {
   bool is_lost() const noexcept override;
 
  protected:
-  ~StatefulCall() = default;
   void put_stateid(CompoundWriter& to) noexcept;
   // For who puts another stateid that comes and goes with the open.
   void note_epoch() noexcept;

@@ -16,9 +16,6 @@ struct ControlCall : Call {
     has_session = false;
     recovers = true;
   }
-
- protected:
-  ~ControlCall() = default;
 };
 
 // EXCHANGE_ID (18.35)

@@ -11,6 +11,7 @@ namespace {
 
 constexpr std::string_view kUser = "user.";
 constexpr size_t kValueBytesMax = 64 * 1024;
+constexpr size_t kListBytesMax = 64 * 1024;  // Linux's XATTR_LIST_MAX
 
 }  // namespace
 
@@ -78,6 +79,7 @@ Op<uint32_t> NfsFs::nfs_listxattr(Request& request, ListxattrArgs args) {
     if (!done) co_return done.error();
     if (call.bytes == 0) break;
     total += call.bytes;
+    if (total > kListBytesMax) co_return Errno::toobig;
   }
   if (!args.into.empty() && total > args.into.size()) co_return Errno::range;
   co_return static_cast<uint32_t>(total);

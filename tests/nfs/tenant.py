@@ -29,6 +29,12 @@ class TenantBench(harness.Bench):
         self.attributes = False
         self._guest = None
 
+    @staticmethod
+    def scripts():
+        """Those of tests/vm, but for what is different on NFS."""
+        return harness.Bench.scripts() | {f"rig/cases/{path.name}": path
+                                          for path in GUEST.glob("*.sh")}
+
     def vm(self, job, **options):
         self._guest = super().vm(job, **options)
         return self._guest
@@ -93,8 +99,7 @@ class OverRestarts(cases.Case):
 
 def over_restarts(bench):
     """fio with checksums in the guest, over two restarts and a kill -9 of the server."""
-    run_group(bench, lambda server: [OverRestarts(server)],
-              files={"rig/cases/over_restarts.sh": GUEST / "over_restarts.sh"})
+    run_group(bench, lambda server: [OverRestarts(server)])
 
 
 # The way to the host's loopback from a guest with QEMU's own network.
@@ -119,11 +124,10 @@ def kernels_client(bench):
         (tenant.share / case.name).mkdir()
         job = KERNEL_CLIENT.format(modules=" ".join(recipe.NFS_CLIENT), port=server.port,
                                    host=HOST_OF_GUEST, export=server.NAME)
-        files = bench.kit.module_files(recipe.NFS_CLIENT)
-        files["rig/cases/over_restarts.sh"] = GUEST / "over_restarts.sh"
         network = ["-netdev", "user,id=net", "-device", "virtio-net-pci,netdev=net,romfile="]
         vm = Vm(bench.kit, job=f". /rig/lib.sh\n{job}", smp=2, qemu_arguments=network,
-                accelerator=bench.options.accelerator, files=files | tenant.scripts())
+                accelerator=bench.options.accelerator,
+                files=bench.kit.module_files(recipe.NFS_CLIENT) | tenant.scripts())
         with vm:
             harness.run_cases(tenant, vm, [case], TIMEOUT_S)
         check_outcomes(bench, {"kernel/over_restarts"})

@@ -219,7 +219,7 @@ def daemon_first(bench):
 def daemon_first_soft(bench):
     """With 'soft' it fails where there is no server, and says why."""
     server = bench.server()
-    url = server.url(soft="true", timeo=1, retrans=1)
+    url = server.url(soft=True, timeo=1, retrans=1)
     server.stop()
     mounted = bench.mount(url, ready=False)
     status = mounted.child.wait(30)

@@ -130,9 +130,10 @@ class Ganesha:
         self.close()
 
     def url(self, path="", **options):
-        """What dpfs is given: nfs://address:port/exp/path?option=value"""
+        """What dpfs is given: nfs://address:port/exp/path?option=value&switch, of True the latter"""
         host = f"[{self.address}]" if ":" in self.address else self.address
-        query = "&".join(f"{name}={value}" for name, value in options.items())
+        query = "&".join(name if value is True else f"{name}={value}"
+                         for name, value in options.items())
         return (f"nfs://{host}:{self.port}/{self.NAME}" + (f"/{path}" if path else "")
                 + (f"?{query}" if query else ""))
 

@@ -29,6 +29,7 @@ times other than those that were set. PLAIN is best on the file system that is b
   --rounds N       so many sequences, with seeds from N on (default 1)
   --without KINDS  leave out these kinds, comma-separated, with '*'
   --one-user       everything as who runs it; otherwise some of it as an ordinary user
+  --only-files     directories and special files are not kept open: NFS servers take them away
   --plain-modes    no setuid, setgid and sticky bits
   --tally          how many operations of each kind worked and how many were refused
   --no-shrink      print the end of a sequence that differs as it is
@@ -106,6 +107,7 @@ struct Plan {
   bool shorten;
   bool one_user;
   bool plain_modes;
+  bool only_files;
 };
 
 int run(const Directories& directories, const Plan& plan, Tally* tally) {
@@ -143,6 +145,7 @@ int differential_command(Arguments arguments) {
       .shorten = !arguments.flag("--no-shrink"),
       .one_user = arguments.flag("--one-user"),
       .plain_modes = arguments.flag("--plain-modes"),
+      .only_files = arguments.flag("--only-files"),
   };
   const bool count_kinds = arguments.flag("--tally");
   const std::vector<std::string> rest = arguments.rest();
@@ -167,7 +170,9 @@ int differential_command(Arguments arguments) {
   Tally tally;
   int result = 1;
   try {
-    result = run({tested + "/side", plain + "/side"}, plan, &tally);
+    result =
+        run({.tested = tested + "/side", .plain = plain + "/side", .regular_only = plan.only_files},
+            plan, &tally);
   } catch (const Abandoned&) {
     printf("the tester cannot go on: %s:%d: %s: %s\n", notes.failure[0].file, notes.failure[0].line,
            notes.failure[0].expression, notes.failure[0].got);

@@ -79,6 +79,7 @@ std::optional<Difference> play(const Directories& directories,
   const bool times = tested.keeps_times_of_symlinks() && plain.keeps_times_of_symlinks();
   tested.compare_times_of_symlinks(times);
   plain.compare_times_of_symlinks(times);
+  for (Side* side : {&tested, &plain}) side->keep_only_regular_files_open(directories.regular_only);
   for (size_t i = 0; i < sequence.size(); ++i) {
     if (directories.sabotage_at != 0 && i == directories.sabotage_at) {
       make_directory(directories.tested + "/sabotage");

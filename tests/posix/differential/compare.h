@@ -24,6 +24,7 @@ struct Directories {
   // Before this operation of a sequence a name is made on one side only, for the suite's test of
   // itself; 0: never.
   size_t sabotage_at = 0;
+  bool regular_only = false;  // only regular files are kept open
 };
 
 // How many operations of each kind did something, and how many were refused: a sequence in which

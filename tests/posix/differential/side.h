@@ -28,6 +28,9 @@ class Side {
   bool keeps_times_of_symlinks() const;
   void compare_times_of_symlinks(bool compare) { symlink_times_ = compare; }
 
+  // Directories and special files are closed again at once.
+  void keep_only_regular_files_open(bool only) { regular_only_ = only; }
+
   // The outcome: success or an errno, what was read, and how the files concerned look afterwards.
   // Equal for two sides whose file systems do the same.
   std::string apply(const Operation& operation);
@@ -51,6 +54,7 @@ class Side {
   std::string directory_;
   bool trusted_ = false;
   bool symlink_times_ = true;
+  bool regular_only_ = false;
   Fd root_;
   std::array<Fd, kSlots> slots_;
 };

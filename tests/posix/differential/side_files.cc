@@ -40,7 +40,10 @@ std::string Side::open_into_slot(const Operation& operation) {
   slot.reset(operation.kind == Kind::tmpfile
                  ? open(path, O_TMPFILE | O_RDWR | O_CLOEXEC, operation.mode)
                  : open(path, operation.flags, operation.mode));
-  return slot ? "opened" : outcome(-1);
+  if (!slot) return outcome(-1);
+  struct stat found = {};
+  if (regular_only_ && fstat(slot.get(), &found) == 0 && !S_ISREG(found.st_mode)) slot.reset();
+  return "opened";
 }
 
 std::string Side::act_on_open_file(const Operation& operation) {

@@ -22,6 +22,8 @@ constexpr size_t kPlacePartsMax = 512;
 constexpr size_t kShortReceiveBytes = 8 * 1024;
 // For one turn of the reactor.
 constexpr int kReceivesMax = 16;
+constexpr uint32_t kManyAwaited = 8;
+constexpr uint64_t kManyLookEveryNs = 10'000;
 constexpr std::array<uint8_t, 4> kZeros{};
 
 uint32_t mark_at(const uint8_t* bytes) noexcept {
@@ -76,6 +78,7 @@ void Connection::close() noexcept {
   sent_of_front_ = begin_ = end_ = head_bytes_ = discard_ = fragment_left_ = 0;
   placing_ = place_failed_ = false;
   long_expected_ = 0;
+  awaited_ = 0;
   fragments_.clear();
 }
 
@@ -96,6 +99,11 @@ void Connection::ready() noexcept {
   if (receive()) reactor_.activate(*this);
 }
 
+bool Connection::received_one(const Record& record) noexcept {
+  if (awaited_ > 0) --awaited_;
+  return owner_.received(record);
+}
+
 void Connection::finish_connecting() noexcept {
   int error = 0;
   socklen_t size = sizeof error;
@@ -113,6 +121,7 @@ void Connection::finish_connecting() noexcept {
 
 void Connection::send(Message& message) noexcept {
   unsent_.push_back(message);
+  ++awaited_;
   if (flush_.queued) return;
   flush_.queued = true;
   reactor_.next_turn(flush_);
@@ -156,24 +165,32 @@ void Connection::flush() noexcept {
       message->unlink();
     }
   }
-  // Answers may come soon.
+  // Answers may come soon, though not at once.
+  looked_ns_ = monotonic_ns();
   if (state_ == State::connected) reactor_.activate(*this);
 }
 
+// Who waits for one answer wants it at once. Where many are on their way they are fetched together:
+// a look costs as much as several answers.
 bool Connection::poll() noexcept {
   if (state_ != State::connected) return false;
+  if (awaited_ >= kManyAwaited) {
+    if (monotonic_ns() - looked_ns_ < kManyLookEveryNs) return false;
+  }
   return receive();
 }
 
 // True when something came.
 bool Connection::receive() noexcept {
   bool came = false;
-  for (int i = 0; i < kReceivesMax && state_ == State::connected; ++i) {
+  drained_ = false;
+  for (int i = 0; i < kReceivesMax && !drained_ && state_ == State::connected; ++i) {
     if (!(placing_ ? receive_placed() : receive_more())) break;
     came = true;
     if (!take_records()) fail(Errno::proto);
   }
-  if (came) received_ns_ = monotonic_ns();
+  looked_ns_ = monotonic_ns();
+  if (came) received_ns_ = looked_ns_;
   return came;
 }
 
@@ -202,6 +219,7 @@ bool Connection::receive_more() noexcept {
   const ssize_t n = recv(socket_.get(), buffer_.get() + end_, room, MSG_DONTWAIT);
   DPFS_RECEIVED(n);
   end_ += static_cast<size_t>(n);
+  drained_ = static_cast<size_t>(n) < room;
   return true;
 }
 
@@ -258,7 +276,7 @@ bool Connection::take_records() noexcept {
       if (fragment_left_ > 0) return true;
     }
     if (!fragments_.empty() && fragment_last_) {
-      const bool good = owner_.received(Record{.bytes = fragments_, .placed = 0});
+      const bool good = received_one(Record{.bytes = fragments_, .placed = 0});
       fragments_.clear();
       fragment_last_ = false;
       if (!good) return false;
@@ -272,7 +290,7 @@ bool Connection::take_records() noexcept {
     if (whole && available() >= kMarkBytes + size) {
       const Bytes bytes(buffer_.get() + begin_ + kMarkBytes, size);
       begin_ += kMarkBytes + size;
-      if (!owner_.received(Record{.bytes = bytes, .placed = 0})) return false;
+      if (!received_one(Record{.bytes = bytes, .placed = 0})) return false;
       continue;
     }
     if (whole && size >= kPlacedBytesMin) {
@@ -328,7 +346,7 @@ bool Connection::end_placing() noexcept {
   begin_ += kMarkBytes + head_bytes_ + xdr_padding(data_bytes_);
   placing_ = false;
   const Record record{.bytes = head, .placed = data_bytes_, .place_failed = place_failed_};
-  return owner_.received(record);
+  return received_one(record);
 }
 
 }  // namespace dpfs::nfs

@@ -90,6 +90,7 @@ class Connection final : Watch, Poller {
   void finish_connecting() noexcept;
   void flush() noexcept;
   bool receive() noexcept;
+  bool received_one(const Record& record) noexcept;
   bool receive_more() noexcept;
   bool receive_placed() noexcept;
   bool take_records() noexcept;
@@ -120,6 +121,9 @@ class Connection final : Watch, Poller {
   size_t end_ = 0;
   uint64_t received_ns_ = 0;
   int long_expected_ = 0;
+  uint32_t awaited_ = 0;    // answers
+  uint64_t looked_ns_ = 0;  // when something was last sent, or asked for
+  bool drained_ = false;    // the kernel had less than there was room for
   size_t record_bytes_max_ = kBufferBytes;
 
   // While the data of the record at begin_ is received into its place:

@@ -128,23 +128,29 @@ nfs::Credential NfsFs::creator(const Request& request) noexcept {
   return who;
 }
 
+// False when that is not done, or of no use.
+bool NfsFs::claim(nfs::Credential& who, uint32_t group) const noexcept {
+  if (!options_.claims_groups || who.uid == 0 || group == who.gid ||
+      who.group_count >= nfs::Credential::kGroupsMax) {
+    return false;
+  }
+  who.groups[who.group_count++] = group;
+  return true;
+}
+
 // FUSE tells one group of a user's, AUTH_SYS wants all. But the tenant's kernel has checked the
 // permissions with all of them before it asked: what it let pass and the server refuses, the user
 // may do as a member of the object's group, which is claimed then.
 Op<Unit> NfsFs::ask(nfs::Call& call, nfs::FileHandle object) {
   Result<Unit> done = co_await client_.perform(call);
   if (done || (done.error() != Errno::acces && done.error() != Errno::perm)) co_return done;
-  if (!options_.claims_groups || call.who.uid == 0 ||
-      call.who.group_count >= nfs::Credential::kGroupsMax) {
-    co_return done;
-  }
+  if (!options_.claims_groups || call.who.uid == 0) co_return done;
   nfs::GetAttributes owner;
   owner.who = call.who;
   owner.node = object;
   owner.wanted = {nfs::attribute::kOwnerGroup};
   const Result<Unit> told = co_await client_.perform(owner);
-  if (!told || owner.attributes.gid == call.who.gid) co_return done;
-  call.who.groups[call.who.group_count++] = owner.attributes.gid;
+  if (!told || !claim(call.who, owner.attributes.gid)) co_return done;
   done = co_await client_.perform(call);
   co_return done;
 }
@@ -168,6 +174,7 @@ Op<nfs::FileHandle> NfsFs::wait_for_root() {
 void NfsFs::note(nfs::NodeRow& row, const nfs::Attributes& attributes) noexcept {
   const uint32_t now = now_s();
   row.mode = attributes.mode;
+  row.gid = attributes.gid;
   const bool directory = attributes.type == nfs::FileType::directory;
   const uint32_t least = directory ? options_.acdirmin : options_.acregmin;
   const uint32_t most = directory ? options_.acdirmax : options_.acregmax;

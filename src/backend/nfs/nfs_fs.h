@@ -78,6 +78,7 @@ class NfsFs final : public FileSystem, private nfs::Recoverer {
   // Counts a lookup.
   Result<fuse::EntryOut> entry_out(const nfs::FileHandle& handle,
                                    const nfs::Attributes& attributes) noexcept;
+  bool claim(nfs::Credential& who, uint32_t group) const noexcept;
   Op<Unit> ask(nfs::Call& call, nfs::FileHandle object);
   Op<Unit> drop_privileges(NodeId node, nfs::FileHandle handle);
   uint64_t name_valid_ms(nfs::FileType type) const noexcept;

@@ -92,11 +92,11 @@ Op<fuse::AttrOut> NfsFs::nfs_setattr(Request& request, SetattrArgs args) {
     call.who = open->who;  // whoever has it open for writing may truncate it
     call.changed.has_mode = false;
   }
-  if (call.changed.has_gid && options_.claims_groups && call.who.uid != 0 &&
-      call.who.group_count < nfs::Credential::kGroupsMax) {
-    // The tenant's kernel lets an owner give a file to his own groups only.
-    call.who.groups[call.who.group_count++] = call.changed.gid;
-  }
+  // The tenant's kernel lets an owner give a file to his own groups only, and takes set-group-id
+  // away from a file of another group's: whoever comes so far is a member.
+  const nfs::NodeRow* known = nodes_.find(args.node);
+  if (call.changed.has_gid) claim(call.who, call.changed.gid);
+  if ((call.changed.mode & S_ISGID) != 0 && known != nullptr) claim(call.who, known->gid);
   Op<Unit> asking_server = ask(call, *node);
   Result<Unit> done = co_await asking_server;
   if (!done) co_return done.error();

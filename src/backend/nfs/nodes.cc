@@ -31,6 +31,7 @@ NodeRow* Nodes::add(const FileHandle& handle, const Attributes& attributes) noex
   row->cached_change = 0;
   row->type = attributes.type;
   row->mode = attributes.mode;
+  row->gid = attributes.gid;
   row->removed = false;
   row->file = kNoFile;
   row->valid_s = row->seen_s = 0;

@@ -18,6 +18,7 @@ struct NodeRow : IndexedRow {
   uint64_t change;         // as it was last seen
   uint64_t cached_change;  // what the tenant's kernel has of the contents belongs to; 0: to nothing
   FileType type;
+  uint32_t gid;      // as it was last seen
   uint32_t mode;     // without the type, as it was last seen
   bool removed;      // a directory that the server has no more
   uint32_t file;     // of Files, while it is open or has writes that are not stored, or kNoFile

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <ctime>
 
 namespace dpfs::responder {
 
@@ -32,10 +33,12 @@ World::World(const Options& with) : options(with), state(1), write_verifier(veri
 }
 
 uint64_t World::now_ms() const {
-  using std::chrono::duration_cast;
-  const auto now = std::chrono::steady_clock::now().time_since_epoch();
-  return static_cast<uint64_t>(duration_cast<std::chrono::milliseconds>(now).count()) +
-         clock_offset_ms_;
+  timespec now{};
+  ::clock_gettime(CLOCK_MONOTONIC_COARSE, &now);  // for leases: each SEQUENCE looks at it
+  constexpr uint64_t kSecondMs = 1000;
+  constexpr long kMillisecondNs = 1'000'000;
+  return static_cast<uint64_t>(now.tv_sec) * kSecondMs +
+         static_cast<uint64_t>(now.tv_nsec / kMillisecondNs) + clock_offset_ms_;
 }
 
 void World::restart() {

@@ -2,6 +2,7 @@
 """Locks of two clients of one export: they exclude each other, also over its restarts."""
 import contextlib
 import os
+import random
 import time
 
 from agent import EXCLUSIVE, SHARED, TRY, UNLOCK, Agent
@@ -89,18 +90,19 @@ def freed_by_the_end(bench):
             bench.report.line("note", f"free {time.monotonic() - begin:.1f} s after kill -9")
 
 
-def kept_over(bench, server, fault):
+def kept_over(bench, server, *faults):
     """Locks are held before and after, and never granted to another in between."""
     with two_clients(bench, server) as ((one, first), (two, second)):
         held = hold(one, first.path)
         files = opened(two, second.path)
         check_excluded(two, files, "before")
-        fault()
-        # At once, in the grace period: this waits, and then is refused.
-        check_excluded(two, files, "right after")
-        for kind in KINDS:
-            one.call("pwrite", held[kind], "still mine", 0)
-            one.call("fsync", held[kind])
+        for fault in faults:
+            fault()
+            # At once, in the grace period: this waits, and then is refused.
+            check_excluded(two, files, "right after")
+            for kind in KINDS:
+                one.call("pwrite", held[kind], "still mine", 0)
+                one.call("fsync", held[kind])
         check_excluded(two, files, "after the grace period")
         for kind in KINDS:
             one.call(kind, held[kind], UNLOCK)
@@ -138,6 +140,25 @@ def kept_over_a_cut(bench):
     kept_over(bench, server, cut_2)
 
 
+def kept_over_weather(bench):
+    """The same over twelve of these at random, each shorter than the lease."""
+    server = bench.server(namespace=True)
+    seed = int(time.time())
+    bench.report.line("note", f"seed {seed}")
+    draw = random.Random(seed)
+
+    def interrupted(begin, end):
+        begin()
+        time.sleep(draw.uniform(0, 3))
+        end()
+
+    kinds = [server.restart,
+             lambda: interrupted(server.kill, server.start),
+             lambda: interrupted(server.cut, server.mend),
+             lambda: interrupted(server.pause, server.resume)]
+    kept_over(bench, server, *draw.choices(kinds, k=12))
+
+
 def lost_to_another(bench):
     """A lock that another took while its holder was cut off for longer than the lease: its holder
     gets EIO for that file, and the log says it."""
@@ -167,4 +188,5 @@ def lost_to_another(bench):
 
 
 QUICK = (exclude, kept_over_a_restart)
-ALL = (*QUICK, freed_by_the_end, kept_over_a_kill, kept_over_a_cut, lost_to_another)
+ALL = (*QUICK, freed_by_the_end, kept_over_a_kill, kept_over_a_cut, kept_over_weather,
+       lost_to_another)

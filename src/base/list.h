@@ -20,6 +20,7 @@ class ListLink {
 
   bool linked() const noexcept { return next_ != nullptr; }
   void unlink() noexcept {
+    DPFS_ASSERT(previous_ != nullptr);
     previous_->next_ = next_;
     next_->previous_ = previous_;
     next_ = previous_ = nullptr;

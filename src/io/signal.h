@@ -21,7 +21,7 @@ class Signal final : Timer, Completion {
   }
   Signal(const Signal&) = delete;
   Signal& operator=(const Signal&) = delete;
-  ~Signal() { timers_.stop(*this); }
+  ~Signal() override { timers_.stop(*this); }
 
   void raise() noexcept {
     if (std::exchange(raised_, true) || !waiter_) return;

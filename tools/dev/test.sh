@@ -22,7 +22,7 @@ Runs what CI runs. A step that fails does not stop the others. Logs are kept in 
   asan      AddressSanitizer and UndefinedBehaviorSanitizer; unit and integration tests
   tsan      ThreadSanitizer; unit and integration tests
   defer     no Op is ever ready at once, under AddressSanitizer; unit and integration tests
-  fuzz      each fuzz target for FUZZ_SECONDS (30)
+  fuzz      each fuzz target for FUZZ_SECONDS (15)
   vm        a stock Linux VM mounts what dpfs serves
   nfs       an NFS server behind dpfs mount: suites, locks, restarts, cuts (tests/nfs/run.py --all
             does more); needs root
@@ -42,7 +42,7 @@ step_title() {
     asan) echo "address and undefined sanitizers, all tests" ;;
     tsan) echo "thread sanitizer, all tests" ;;
     defer) echo "no Op ready at once, all tests" ;;
-    fuzz) echo "fuzz targets, ${FUZZ_SECONDS:-30} s each" ;;
+    fuzz) echo "fuzz targets, ${FUZZ_SECONDS:-15} s each" ;;
     vm) echo "a stock Linux VM mounts what dpfs serves" ;;
     nfs) echo "an NFS server behind dpfs, and what happens to it" ;;
   esac
@@ -262,7 +262,7 @@ test_fuzz() {
   if [ "$fuzz_count" -eq 0 ]; then
     skip_step fuzz "there is no fuzz target yet"
   fi
-  seconds=${FUZZ_SECONDS:-30}
+  seconds=${FUZZ_SECONDS:-15}
   echo "$fuzz_count targets, $seconds s each" >build/log/fuzz.detail
   phase "run" fuzz_run all "$seconds"
 }

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <cstdlib>
 #include <new>
+#include <utility>
 
 #include "backend/nfs/nfs4.h"
 #include "backend/nfs/xdr.h"
@@ -28,6 +29,7 @@ class KeptWrite : public ListLink<> {
  private:
   friend class KeptWrites;
   uint32_t size_class_ = 0;
+  KeptWrite* next_free_ = nullptr;
 };
 
 // Memory for them, used again by the next. Of one reactor.
@@ -37,8 +39,8 @@ class KeptWrites {
   KeptWrites(const KeptWrites&) = delete;
   KeptWrites& operator=(const KeptWrites&) = delete;
   ~KeptWrites() {
-    for (List<KeptWrite>& free : free_) {
-      while (KeptWrite* write = free.pop_front()) destroy(write);
+    for (KeptWrite* first : free_) {
+      while (first != nullptr) destroy(std::exchange(first, first->next_free_));
     }
   }
 
@@ -46,13 +48,14 @@ class KeptWrites {
   KeptWrite* take(size_t bytes) noexcept {
     const uint32_t size_class = class_of(bytes);
     if (size_class >= kClasses) return nullptr;
-    KeptWrite* write = free_[size_class].pop_front();
+    KeptWrite* write = free_[size_class];
     if (write == nullptr) {
       void* memory = std::malloc(sizeof(KeptWrite) + (kBytesMin << size_class));
       if (memory == nullptr) return nullptr;
       write = new (memory) KeptWrite;
       write->size_class_ = size_class;
     } else {
+      free_[size_class] = write->next_free_;
       idle_ -= kBytesMin << size_class;
     }
     write->bytes = static_cast<uint32_t>(bytes);
@@ -64,7 +67,7 @@ class KeptWrites {
     kept_ -= bytes;
     if (idle_ + bytes > kIdleBytesMax) return destroy(&write);
     idle_ += bytes;
-    free_[write.size_class_].push_front(write);
+    write.next_free_ = std::exchange(free_[write.size_class_], &write);
   }
   size_t kept() const noexcept { return kept_; }  // bytes
 
@@ -82,7 +85,7 @@ class KeptWrites {
     std::free(write);
   }
 
-  std::array<List<KeptWrite>, kClasses> free_;
+  std::array<KeptWrite*, kClasses> free_{};
   size_t idle_ = 0;
   size_t kept_ = 0;
 };

@@ -68,7 +68,9 @@ Detached Client::keep_going() noexcept {
     if (there) there = co_await establish();
     if (!there || trouble_ != Trouble::none) {
       phase_ = Phase::away;
-      if (!there && !stopping_) say_it_is_gone(describe(there.error()));
+      if (!there && there.error() != Errno::canceled && !stopping_) {
+        say_it_is_gone(describe(there.error()));
+      }
       pause_ns = pause_ns == 0 ? kFirstPauseNs : std::min(pause_ns * 2, kPauseNsMax);
       continue;
     }
@@ -267,8 +269,9 @@ Op<Unit> Client::bind_connections() noexcept {
     // A server that has no such operation binds a connection by what comes over it (RFC 8881,
     // section 2.10.3.1).
     if (!done && call.status() != Status::notsupp) {
+      // Mostly the session is no more, after a restart: then a new one is made.
       if (done.error() != Errno::canceled && done.error() != Errno::notconn) has_session_ = false;
-      co_return done.error();
+      co_return has_session_ ? done.error() : Errno::canceled;
     }
     bound_[i] = true;
     resend(i);

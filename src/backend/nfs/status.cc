@@ -65,8 +65,9 @@ Errno to_errno(Status status) noexcept {
       return Errno::opnotsupp;
     case Status::denied:
     case Status::locked:
-    case Status::deadlock:
       return Errno::again;
+    case Status::deadlock:
+      return Errno::deadlk;
     case Status::resource:
       return Errno::nolck;
     case Status::minor_vers_mismatch:

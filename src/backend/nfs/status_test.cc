@@ -33,6 +33,7 @@ TEST(Status, WhatIsNotThereIsNotSupported) {
 TEST(Status, LocksInTheWayAreTriedAgain) {
   EXPECT_EQ(to_errno(Status::denied), Errno::again);
   EXPECT_EQ(to_errno(Status::locked), Errno::again);
+  EXPECT_EQ(to_errno(Status::deadlock), Errno::deadlk);  // asking for it again would be for ever
 }
 
 TEST(Status, ExtendedAttributesHaveTheirOwn) {

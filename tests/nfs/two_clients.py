@@ -90,6 +90,23 @@ def freed_by_the_end(bench):
             bench.report.line("note", f"free {time.monotonic() - begin:.1f} s after kill -9")
 
 
+def known_again(bench):
+    """A daemon with a name (client=) that is killed: when it is there again, what it had is free at
+    once, without waiting for a lease of a minute."""
+    server = bench.server(lease_s=60, grace_s=5)
+    url = server.url(client="tenant7")
+    first = bench.mount(url, "first")
+    with Agent("first") as one:
+        hold(one, first.path)
+        first.kill()
+    first.close()
+    again = bench.mount(url, "again")
+    with Agent("again") as two:
+        for kind, file in opened(two, again.path).items():
+            two.call(kind, file, EXCLUSIVE, timeout_s=10)
+    check(again.end() == 0, f"dpfs mount ended badly: {again.last_words()}")
+
+
 def kept_over(bench, server, *faults):
     """Locks are held before and after, and never granted to another in between."""
     with two_clients(bench, server) as ((one, first), (two, second)):
@@ -187,6 +204,6 @@ def lost_to_another(bench):
         one.call("fsync", file)
 
 
-QUICK = (exclude, kept_over_a_restart)
+QUICK = (exclude, kept_over_a_restart, known_again)
 ALL = (*QUICK, freed_by_the_end, kept_over_a_kill, kept_over_a_cut, kept_over_weather,
        lost_to_another)

@@ -82,6 +82,7 @@ TEST_F(Waiting, TimersFireInTheOrderOfTheirMoments) {
     timers->start(b, 4 * kMillisecondNs);
   });
   done.get_future().wait();
+  turn();  // the timer is done with
   EXPECT_EQ(rung, "abc");
   EXPECT_GE(monotonic_ns() - begin_ns, 6 * kMillisecondNs);
 }
@@ -99,6 +100,7 @@ TEST_F(Waiting, ATimerThatIsStoppedDoesNotFire) {
     timers->stop(a);  // again, to no effect
   });
   done.get_future().wait();
+  turn();  // the timer is done with
   EXPECT_EQ(rung, "b");
 }
 
@@ -115,6 +117,7 @@ TEST_F(Waiting, ATimerMayBeginAnewSoonerOrLater) {
     timers->start(a, 3 * kMillisecondNs);
   });
   done.get_future().wait();
+  turn();  // the timer is done with
   EXPECT_EQ(rung, "ba");
 }
 
@@ -136,6 +139,7 @@ TEST_F(Waiting, ATimerMayStartItselfAndStopAnotherWhenItFires) {
     timers->start(b, kMillisecondNs);  // at the same moment, or just behind it
   });
   done.get_future().wait();
+  turn();  // the timer is done with
   EXPECT_EQ(rung, "aaa");
 }
 

@@ -50,6 +50,8 @@ class Client final : ConnectionOwner {
   // way any more.
   Op<Unit> stop() noexcept;
   bool started() const noexcept { return running_; }
+  // Before stop(): the server is not waited for any more, and whatever is asked of it fails at once.
+  void abandon() noexcept;
 
   // co_await client.perform(call): what came of it. Errors of the server as an errno; call.status()
   // has more. `hard`, it waits for as long as it takes.

@@ -110,14 +110,7 @@ Op<uint32_t> NfsFs::write_piece(OpenRef open, nfs::File& file, uint64_t offset, 
     unstable = unstable || call.committed == nfs::Stable::unstable;
     done += call.bytes;
   }
-  if (file.has_locks && done > 0) {
-    nfs::GetAttributes after;
-    after.who = open->who;
-    after.node = open->handle;
-    after.wanted = {nfs::attribute::kChange};
-    const Result<Unit> asked = co_await client_.perform(after);
-    file.locked_change = asked ? after.attributes.change : 0;
-  }
+  // Before anything else is awaited: a server that restarts meanwhile is sent it again.
   if (mixed) kept->verifier = {};
   if (done == 0 || !unstable) {
     kept_writes_.give(*kept);
@@ -125,6 +118,14 @@ Op<uint32_t> NfsFs::write_piece(OpenRef open, nfs::File& file, uint64_t offset, 
     kept->bytes = done;
     kept->number = next_write_++;
     file.unstable.push_back(*kept);
+  }
+  if (file.has_locks && done > 0) {
+    nfs::GetAttributes after;
+    after.who = open->who;
+    after.node = open->handle;
+    after.wanted = {nfs::attribute::kChange};
+    const Result<Unit> asked = co_await client_.perform(after);
+    file.locked_change = asked ? after.attributes.change : 0;
   }
   if (done == 0 && why != Errno::none) co_return why;
   co_return done;

@@ -14,6 +14,7 @@ namespace {
 
 // How long a session's end waits for the server: to be told of what is closed.
 constexpr std::chrono::seconds kLeavePatience{3};
+constexpr uint64_t kGiveUpNs = 1'500'000'000;  // of it, for closing what is open
 
 // What NFS has no way to do, or what the server does by itself. Without READDIRPLUS_AUTO every
 // listing brings attributes, as it does from the server anyway: then nothing has to be looked up
@@ -64,21 +65,20 @@ void NfsFs::end() noexcept {
 }
 
 Detached NfsFs::leave(std::function<void()> done) noexcept {
-  // In the order in which they depend on each other.
-  for (nfs::File* next = nullptr; client_.is_ready();) {
-    next = files_.next(next == nullptr ? 0 : next->index + 1);
-    if (next == nullptr) break;
-    if (!next->unstable.empty()) {
-      Op<Unit> storing = store(*next);
-      [[maybe_unused]] const Result<Unit> stored = co_await storing;
-    }
-    if (next->hidden) {
-      Op<Unit> removing = remove_hidden(next->hidden_name);
-      [[maybe_unused]] const Result<Unit> removed = co_await removing;
-    }
+  if (client_.is_ready()) {
+    timers_.start(give_up_, kGiveUpNs);
+  } else {
+    client_.abandon();
   }
+  // What is not stored is, locks are given up, what is hidden is removed.
+  while (nfs::Open* open = states_.first()) {
+    Op<Unit> closing = close(open->shared_from_this());
+    [[maybe_unused]] const Result<Unit> closed = co_await closing;
+  }
+  timers_.stop(give_up_);
   Op<Unit> stopping = client_.stop();
   [[maybe_unused]] const Result<Unit> stopped = co_await stopping;
+  co_await NextTurn(reactor_);  // what connections had queued to be sent comes to nothing
   opens_.clear();
   directories_.clear();
   files_.each([this](nfs::File& file) {

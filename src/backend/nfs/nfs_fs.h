@@ -168,6 +168,13 @@ class NfsFs final : public FileSystem, private nfs::Recoverer {
   bool restarted_ = false;  // the server was: what it had not stored is gone
   bool leftovers_seen_ = false;
   LookForLeftovers look_for_leftovers_{*this};
+  // A server that does not answer when a session ends is not waited for.
+  struct GiveUp final : Timer {
+    explicit GiveUp(NfsFs& of) noexcept : fs(of) {}
+    void fired() noexcept override { fs.client_.abandon(); }
+    NfsFs& fs;
+  };
+  GiveUp give_up_{*this};
   nfs::FileHandle hidden_directory_;  // empty: not known yet
   bool no_copy_ = false;              // the server has no such operation
   bool no_seek_ = false;

@@ -138,6 +138,91 @@ TEST_F(Races, FsyncsAtOnceAreAllTold) {
   release_anyhow(file);
 }
 
+TEST_F(Races, ATenantsSessionEndsWithFilesOpenAndLocked) {
+  const File file = open_file("file", "x");
+  EXPECT_TRUE(lock(file, 1, F_WRLCK));
+  write(file, 0, "y");
+  on_reactor([&] { fs().end(); });
+  EXPECT_EQ(server.stable_contents(path("file")), "y");
+  server.with([](responder::World& world) { EXPECT_TRUE(world.state.clients().empty()); });
+  begin();
+  const NodeId again = node("file");
+  const Handle handle = open(again);
+  EXPECT_EQ(read({again, handle}, 0, 1), "y");
+  release(again, handle);
+}
+
+TEST_F(Races, ATenantsSessionEndsWhileTheServerIsAway) {
+  const File file = open_file("file", "x");
+  write(file, 0, "y");
+  server.stop_listening();
+  server.drop_connections();
+  on_reactor([&] { fs().end(); });
+  server.listen_again();
+  begin();
+  const NodeId again = node("file");
+  const Handle handle = open(again);
+  EXPECT_EQ(read({again, handle}, 0, 1).size(), 1u);
+  release(again, handle);
+}
+
+TEST_F(Races, ATenantsSessionEndsWhileTheServerStandsStill) {
+  open_file("file", "x");
+  server.pause();
+  on_reactor([&] { fs().end(); });
+  server.go_on();
+  begin();
+  const NodeId again = node("file");
+  const Handle handle = open(again);
+  EXPECT_EQ(read({again, handle}, 0, 1), "x");
+  release(again, handle);
+}
+
+TEST_F(Races, ATenantsSessionEndsWithSomethingToStoreWhileTheServerStandsStill) {
+  const File file = open_file("file", "x");
+  write(file, 0, "y");
+  server.pause();
+  on_reactor([&] { fs().end(); });
+  begin();
+  server.go_on();
+  const NodeId again = node("file");
+  const Handle handle = open(again);
+  EXPECT_EQ(read({again, handle}, 0, 1).size(), 1u);
+  release(again, handle);
+}
+
+// A server's verifier may change without a restart: Linux's does so when writing back has failed.
+TEST_F(Races, OlderWritesDoNotComeOverNewerOnesWhenTheyAreSentAgain) {
+  const File file = open_file("file", "");
+  write(file, 0, "aaaa");
+  server.with([](responder::World& world) {
+    world.tree.lose_unstable();
+    world.write_verifier.bytes[7] ^= 1;
+  });
+  write(file, 1, "bb");
+  EXPECT_TRUE(fsync(file));
+  EXPECT_EQ(server.stable_contents(path("file")), "abba");
+  release(file);
+}
+
+TEST_F(Races, AWriteUnderALockIsKeptBeforeAnythingElseIsAsked) {
+  const File file = open_file("file", "");
+  EXPECT_TRUE(lock(file, 1, F_WRLCK));
+  // The attributes that are asked for behind a WRITE under a lock are answered by the next server.
+  server.lose_before({.operation = Operation::getattr});
+  Writing writing = start_write(file, 0, "text");
+  ASSERT_TRUE(server.wait_for_executed(Operation::write, 1));
+  ASSERT_TRUE(server.wait_until([](responder::World& world) {
+    return world.seen.back().operations.back() == Operation::getattr;
+  }));
+  server.restart();
+  EXPECT_TRUE(writing.get());
+  EXPECT_EQ(read(file, 0, 100), "text");
+  EXPECT_TRUE(fsync(file));
+  EXPECT_EQ(server.stable_contents(path("file")), "text");
+  release(file);
+}
+
 NfsOptions soft() {
   NfsOptions options;
   options.timeo_ds = 10;

@@ -31,8 +31,15 @@ void Client::start() noexcept {
   keep_going();
 }
 
+void Client::abandon() noexcept {
+  if (!running_) return;
+  stopping_ = true;
+  phase_ = Phase::away;
+  cancel_everything(Errno::notconn);
+}
+
 Op<Unit> Client::stop() noexcept {
-  if (!running_) co_return Unit{};
+  if (!running_ && !stopping_) co_return Unit{};
   if (phase_ == Phase::ready) {
     phase_ = Phase::recovering;  // nothing else goes out
     timers_.start(farewell_, kFarewellNs);
@@ -51,6 +58,7 @@ Op<Unit> Client::stop() noexcept {
   cancel_everything(Errno::notconn);
   changed_.raise();
   co_await stopped_.wait(Signal::kForEver);
+  stopping_ = false;
   co_return Unit{};
 }
 

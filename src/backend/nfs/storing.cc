@@ -33,10 +33,12 @@ Op<Unit> NfsFs::store_kept(nfs::File& file) {
     co_return done.error();
   }
   Errno why = Errno::none;
-  while (!file.unstable.empty() && file.unstable.front()->number <= last) {
+  // From the first that the server may have lost, all are sent again: the later ones lie over it.
+  bool again = false;
+  while (!file.unstable.empty() && (again || file.unstable.front()->number <= last)) {
     nfs::KeptWrite& kept = *file.unstable.front();
-    if (kept.verifier != commit.verifier) {
-      // The server has restarted since it took this one.
+    again = again || kept.verifier != commit.verifier;
+    if (again) {
       nfs::Write call(client_);
       call.who = file.who;
       call.node = file.handle;

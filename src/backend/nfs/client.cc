@@ -97,8 +97,8 @@ bool Client::begin(Call& call) noexcept {
     timers_.start(tick_, kSecondNs);
   }
   beginning_ = &call;
-  if (!running_ || (stopping_ && !call.recovers)) {
-    finish(call, Errno::notconn);
+  if (!running_ || stopping_) {
+    finish(call, call.recovers ? Errno::canceled : Errno::notconn);
   } else if (!call.has_session) {
     send_control(call);
   } else {
@@ -202,9 +202,8 @@ bool Client::received(const Record& record) noexcept {
   const uint32_t slot = xid & kControlSlot;
   if (control_ != nullptr && xid == control_xid_) return receive_control(record);
   // What we no longer wait for, and calls of the server's: there is no back channel.
-  if (slot >= slots_.count() || slots_.at(slot).call == nullptr || slots_.at(slot).xid != xid) {
-    return true;
-  }
+  if (slot >= slots_.count() || !slots_.at(slot).used || slots_.at(slot).xid != xid) return true;
+  if (slots_.at(slot).call == nullptr) return receive_for_nobody(slot, record);
   return receive_for_slot(slot, record);
 }
 
@@ -260,6 +259,21 @@ bool Client::receive_for_slot(uint32_t index, const Record& record) noexcept {
   return true;
 }
 
+// Its caller has given up; the slot is free again.
+bool Client::receive_for_nobody(uint32_t index, const Record& record) noexcept {
+  CompoundReader reader(record);
+  reader.xdr().u32();
+  reader.begin();
+  if (!reader.operation(Operation::sequence) || !take_sequence(reader, index)) {
+    note_trouble(Trouble::session);
+    return !reader.failed();
+  }
+  ++slots_.at(index).sequence;
+  slots_.give(index);
+  dispatch_waiting();
+  return true;
+}
+
 bool Client::take_sequence(CompoundReader& reader, uint32_t index) noexcept {
   SessionId session;
   reader.xdr().fixed(session.bytes);
@@ -297,7 +311,8 @@ bool Client::garbled(Call& call, const char* why) noexcept {
 void Client::sequence_failed(Call& call, Status status) noexcept {
   switch (status) {
     case Status::delay:
-      release_slot(call);
+      // Perhaps it is still being done since it was sent before: the same again, in its slot (RFC
+      // 8881, section 2.10.6.2).
       return wait_and_retry(call);
     case Status::retry_uncached_rep:
       // It was done, and its answer not kept: only what may be done twice is asked so.

@@ -50,7 +50,8 @@ class Client final : ConnectionOwner {
   // way any more.
   Op<Unit> stop() noexcept;
   bool started() const noexcept { return running_; }
-  // Before stop(): the server is not waited for any more, and whatever is asked of it fails at once.
+  // Before stop(): the server is not waited for any more, and whatever is asked of it fails at
+  // once.
   void abandon() noexcept;
 
   // co_await client.perform(call): what came of it. Errors of the server as an errno; call.status()
@@ -106,6 +107,7 @@ class Client final : ConnectionOwner {
   void dispatch_waiting() noexcept;
   void send_control(Call& call) noexcept;
   bool receive_for_slot(uint32_t slot, const Record& record) noexcept;
+  bool receive_for_nobody(uint32_t slot, const Record& record) noexcept;
   bool receive_control(const Record& record) noexcept;
   bool take_sequence(CompoundReader& reader, uint32_t slot) noexcept;
   void sequence_failed(Call& call, Status status) noexcept;
@@ -138,6 +140,7 @@ class Client final : ConnectionOwner {
   };
   void tick() noexcept;
   void retry_due() noexcept;
+  void send_again(uint32_t slot) noexcept;
   void start_retry_timer() noexcept;
   void give_up_old(List<Call>& calls) noexcept;
   void give_up_old_in_slots() noexcept;

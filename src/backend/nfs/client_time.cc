@@ -35,7 +35,11 @@ void Client::retry_due() noexcept {
     next = delayed_.after(*call);
     if (call->due_ns_ > now_ns) continue;
     call->unlink();
-    put_first(*call);
+    if (call->slot_ != Call::kNoSlot) {
+      send_again(call->slot_);
+    } else {
+      put_first(*call);
+    }
   }
   start_retry_timer();
   dispatch_waiting();
@@ -88,6 +92,13 @@ void Client::look_for_silence() noexcept {
 }
 
 // Soft mounts only: what has waited for too long.
+// As it was. When its connection is away, it is sent when that is there again.
+void Client::send_again(uint32_t index) noexcept {
+  Slot& slot = slots_.at(index);
+  Connection& connection = connection_of(index);
+  if (connection.is_connected() && !slot.message.linked()) connection.send(slot.message);
+}
+
 bool Client::is_too_old(const Call& call) const noexcept {
   const uint32_t ticks_max = (options_.timeo_ds * (options_.retrans + 1) + 9) / 10;
   return !call.recovers && ticks_ - call.begun_tick_ >= ticks_max;
@@ -97,7 +108,7 @@ void Client::give_up_old(List<Call>& calls) noexcept {
   bool found = true;
   while (std::exchange(found, false)) {  // whoever goes on may change the list
     for (Call* call = calls.front(); call != nullptr; call = calls.after(*call)) {
-      if (!is_too_old(*call)) continue;
+      if (!is_too_old(*call) || call->slot_ != Call::kNoSlot) continue;
       call->unlink();
       finish(*call, Errno::io);
       found = true;
@@ -112,6 +123,7 @@ void Client::give_up_old_in_slots() noexcept {
     Call* call = slots_.at(i).call;
     if (call == nullptr || !is_too_old(*call)) continue;
     slots_.at(i).call = nullptr;
+    if (call->linked()) call->unlink();
     if (slots_.at(i).message.linked()) slots_.at(i).message.unlink();
     call->slot_ = Call::kNoSlot;
     connection_of(i).give_up(Errno::timedout);  // it may be receiving into the caller's memory

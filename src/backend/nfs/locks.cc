@@ -133,6 +133,7 @@ bool NfsFs::would_wait_for_itself(const LockWait& wait) noexcept {
 }
 
 Op<Unit> NfsFs::lock_now(OpenRef open, LockArgs args, nfs::Holder* holder) {
+  if (open->closing) co_return Errno::badf;
   if (open->lost) co_return Errno::io;
   nfs::File& file = files_.at(open->file);
   ++file.users;

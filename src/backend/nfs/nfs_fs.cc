@@ -7,6 +7,7 @@
 #include <future>
 #include <random>
 
+#include "base/log.h"
 #include "base/monotonic.h"
 
 namespace dpfs {
@@ -81,10 +82,15 @@ Detached NfsFs::leave(std::function<void()> done) noexcept {
   co_await NextTurn(reactor_);  // what connections had queued to be sent comes to nothing
   opens_.clear();
   directories_.clear();
-  files_.each([this](nfs::File& file) {
-    while (!file.unstable.empty()) drop_first(file);
+  size_t lost = 0;
+  files_.each([this, &lost](nfs::File& file) {
+    for (; !file.unstable.empty(); drop_first(file)) lost += file.unstable.front()->bytes;
     files_.give(file);
   });
+  if (lost > 0) {
+    log::warn("{}: {} KiB that nobody had asked to be stored are lost", client_.server(),
+              (lost + 1023) / 1024);
+  }
   nodes_.clear();
   removed_directories_.clear();
   hidden_directory_.size = 0;
@@ -194,7 +200,7 @@ void NfsFs::note(nfs::NodeRow& row, const nfs::Attributes& attributes) noexcept 
 // dropped in the owner's name.
 Op<Unit> NfsFs::drop_privileges(NodeId node, nfs::FileHandle handle) {
   const nfs::NodeRow* row = nodes_.find(node);
-  if (row == nullptr || row->type != nfs::FileType::regular || (row->mode & 06000) == 0) {
+  if (row == nullptr || row->type == nfs::FileType::directory || (row->mode & 06000) == 0) {
     co_return Unit{};
   }
   nfs::GetAttributes now;

@@ -103,7 +103,8 @@ Op<fuse::AttrOut> NfsFs::nfs_setattr(Request& request, SetattrArgs args) {
   if (nfs::NodeRow* row = nodes_.find(args.node); row != nullptr && call.changed.has_size) {
     row->cached_change = 0;
   }
-  if ((args.in.valid & valid::kKillSuidgid) != 0) {
+  const bool given_away = call.changed.has_uid || call.changed.has_gid;
+  if (given_away || (args.in.valid & valid::kKillSuidgid) != 0) {
     Op<Unit> dropping = drop_privileges(args.node, *node);
     done = co_await dropping;
     const nfs::NodeRow* row = nodes_.find(args.node);

@@ -197,6 +197,7 @@ Op<Unit> NfsFs::nfs_release(Request&, ReleaseArgs args) {
 Op<Unit> NfsFs::close(OpenRef open) {
   nfs::File& file = files_.at(open->file);
   ++file.users;
+  open->closing = true;
   co_await file.locking.lock();
   Op<Unit> unlocking = drop_all_locks(open);
   [[maybe_unused]] const Result<Unit> unlocked = co_await unlocking;

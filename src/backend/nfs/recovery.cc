@@ -17,8 +17,9 @@ constexpr uint64_t kPauseNsMax = 3000 * kMillisecondNs;
 constexpr uint64_t kConnectPatienceNs = 10'000 * kMillisecondNs;
 constexpr uint64_t kFarewellNs = 1000 * kMillisecondNs;
 
-constexpr size_t kHeaderBytes = 1024;           // of a request or an answer, around its data
-constexpr size_t kAnswerBytesMin = 128 * 1024;  // for READDIR and extended attributes
+constexpr size_t kHeaderBytes = 1024;             // of a request or an answer, around its data
+constexpr size_t kAnswerBytesMin = 128 * 1024;    // for READDIR and extended attributes
+constexpr uint32_t kRequestBytesMin = 64 * 1024;  // for extended attributes
 constexpr uint32_t kCachedAnswerBytes = 4096;
 constexpr uint32_t kOperationsMax = 16;
 
@@ -228,7 +229,7 @@ Op<Unit> Client::create_session() noexcept {
   call.client_id = client_id_;
   call.sequence = create_sequence_;
   call.wanted.request_bytes =
-      static_cast<uint32_t>(options_.write_bytes_max + Slot::kRequestBytesMax);
+      std::max<uint32_t>(options_.write_bytes_max, kRequestBytesMin) + Slot::kRequestBytesMax;
   call.wanted.response_bytes = static_cast<uint32_t>(
       std::max<size_t>(options_.read_bytes_max, kAnswerBytesMin) + kHeaderBytes);
   call.wanted.cached_bytes = kCachedAnswerBytes;
@@ -300,8 +301,10 @@ void Client::resend(uint32_t connection) noexcept {
   for (uint32_t i = connection; i < slots_.count();
        i += static_cast<uint32_t>(connections_.size())) {
     Slot& slot = slots_.at(i);
-    if (slot.call == nullptr || slot.message.linked()) continue;
-    if (slot.call->data_into.size() >= Connection::kPlacedBytesMin) {
+    if (!slot.used || slot.message.linked()) continue;
+    const Call* call = slot.call;
+    if (call != nullptr && call->linked()) continue;  // when its delay has passed
+    if (call != nullptr && call->data_into.size() >= Connection::kPlacedBytesMin) {
       connections_[connection]->expect_long(1);
     }
     connections_[connection]->send(slot.message);
@@ -317,14 +320,16 @@ void Client::take_back_calls() noexcept {
     slots_.give(i);
     if (of_slot == nullptr) continue;  // given up
     Call& call = *of_slot;
+    if (call.linked()) call.unlink();
     call.slot_ = Call::kNoSlot;
     if (call.lost_answers_ < 255) ++call.lost_answers_;
     waiting_.push_front(call);
   }
 }
 
-// Whoever recovers begins again from the start. What was under way of it must not be answered
-// later: then the session goes with it.
+// Whoever recovers begins again from the start. What was under way of it keeps its slot busy until
+// it is answered, so that what others have under way need not be done in a new session, where the
+// server would not know it for the same.
 void Client::cancel_recovery_calls() noexcept {
   if (Call* control = std::exchange(control_, nullptr)) {
     if (control_message_.linked()) control_message_.unlink();
@@ -334,7 +339,7 @@ void Client::cancel_recovery_calls() noexcept {
     Call* next = nullptr;
     for (Call* call = calls->front(); call != nullptr; call = next) {
       next = calls->after(*call);
-      if (!call->recovers) continue;
+      if (!call->recovers || call->slot_ != Call::kNoSlot) continue;
       call->unlink();
       finish(*call, Errno::canceled);
       next = calls->front();
@@ -344,10 +349,13 @@ void Client::cancel_recovery_calls() noexcept {
     Slot& slot = slots_.at(i);
     if (slot.call == nullptr || !slot.call->recovers) continue;
     Call& call = *slot.call;
-    if (slot.message.linked()) slot.message.unlink();
-    slots_.give(i);
+    if (call.linked()) call.unlink();
+    slot.call = nullptr;
     call.slot_ = Call::kNoSlot;
-    trouble_ = Trouble::session;
+    if (!slot.message.tail.empty()) {  // data that its owner may give away now
+      if (slot.message.linked()) slot.message.unlink();
+      trouble_ = Trouble::session;
+    }
     finish(call, Errno::canceled);
   }
 }
@@ -366,7 +374,7 @@ void Client::cancel_everything(Errno why) noexcept {
   // Those that come meanwhile wait for the next attempt.
   List<Call> all;
   while (Call* call = waiting_.pop_front()) all.push_back(*call);
-  while (Call* call = all.pop_front()) finish(*call, why);
+  while (Call* call = all.pop_front()) finish(*call, call->recovers ? Errno::canceled : why);
 }
 
 void Client::say_it_is_gone(const char* why) noexcept {

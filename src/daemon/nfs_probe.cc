@@ -10,6 +10,7 @@
 
 #include "backend/nfs/nfs_fs.h"
 #include "base/log.h"
+#include "daemon/nfs_url.h"
 #include "daemon/reactor_call.h"
 
 namespace dpfs {
@@ -48,6 +49,7 @@ Answer ask(Reactor& reactor, NfsFs& fs) {
 }  // namespace
 
 void probe_nfs(const NfsOptions& options) {
+  nfs_addresses(options);
   Reactor::Options reactor_options;
   reactor_options.io_uring = false;
   Reactor reactor(reactor_options);

@@ -6,8 +6,9 @@
 
 namespace dpfs {
 
-// Throws std::runtime_error when the server refuses, or when it cannot be reached and `soft` is
-// set. One that cannot be reached for some seconds is waited for later, and that is said.
+// Throws std::runtime_error when nobody knows the server's name, when it refuses, or when it cannot
+// be reached and `soft` is set. One that cannot be reached for some seconds is waited for later,
+// and that is said.
 void probe_nfs(const NfsOptions& options);
 
 }  // namespace dpfs

@@ -170,17 +170,19 @@ NfsOptions nfs_options(Url& url) {
   return options;
 }
 
+std::vector<nfs::Address> nfs_addresses(const NfsOptions& options) {
+  std::vector<nfs::Address> addresses = nfs::look_up(options.server, options.port);
+  if (!addresses.empty()) return addresses;
+  throw std::runtime_error(fmt::format(
+      "there is no server of the name '{}'; check the name, or give its address", options.server));
+}
+
 std::string nfs_url_by_address(Url& url) {
   const NfsOptions options = nfs_options(url);
   std::string addresses;
-  for (const nfs::Address& address : nfs::look_up(options.server, options.port)) {
+  for (const nfs::Address& address : nfs_addresses(options)) {
     if (!addresses.empty()) addresses += ',';
     addresses += nfs::numeric(address);
-  }
-  if (addresses.empty()) {
-    throw std::runtime_error(fmt::format(
-        "'{}': there is no server of the name '{}'; check the name, or give its address",
-        url.text(), options.server));
   }
   const std::string_view path = url.path();
   return url.text_with_path(

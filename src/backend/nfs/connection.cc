@@ -174,7 +174,7 @@ void Connection::flush() noexcept {
 // a look costs as much as several answers.
 bool Connection::poll() noexcept {
   if (state_ != State::connected) return false;
-  if (awaited_ >= kManyAwaited) {
+  if (drained_ && awaited_ >= kManyAwaited) {
     if (monotonic_ns() - looked_ns_ < kManyLookEveryNs) return false;
   }
   return receive();
@@ -185,7 +185,10 @@ bool Connection::receive() noexcept {
   bool came = false;
   drained_ = false;
   for (int i = 0; i < kReceivesMax && !drained_ && state_ == State::connected; ++i) {
-    if (!(placing_ ? receive_placed() : receive_more())) break;
+    if (!(placing_ ? receive_placed() : receive_more())) {
+      drained_ = true;
+      break;
+    }
     came = true;
     if (!take_records()) fail(Errno::proto);
   }

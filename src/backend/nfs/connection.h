@@ -84,7 +84,8 @@ class Connection final : Watch, Poller {
 
   void ready() noexcept override;
   bool poll() noexcept override;
-  bool arm() noexcept override { return false; }  // the descriptor tells by itself
+  // The descriptor tells by itself of what comes, not of what was left there.
+  bool arm() noexcept override { return state_ == State::connected && !drained_; }
   void disarm() noexcept override {}
 
   void finish_connecting() noexcept;
@@ -123,7 +124,7 @@ class Connection final : Watch, Poller {
   int long_expected_ = 0;
   uint32_t awaited_ = 0;    // answers
   uint64_t looked_ns_ = 0;  // when something was last sent, or asked for
-  bool drained_ = false;    // the kernel had less than there was room for
+  bool drained_ = true;     // the kernel has no more
   size_t record_bytes_max_ = kBufferBytes;
 
   // While the data of the record at begin_ is received into its place:

@@ -96,7 +96,12 @@ void Connection::ready() noexcept {
   if (state_ != State::connected) return;
   writable_ = true;
   if (!unsent_.empty()) flush();
-  if (receive()) reactor_.activate(*this);
+  // Until there is nothing: the connection's end may have come with the last data, and is not told
+  // once more.
+  int calls = 0;
+  while (calls < kReceivesMax && receive()) ++calls;
+  if (calls == kReceivesMax) drained_ = false;  // for poll()
+  if (calls > 0) reactor_.activate(*this);
 }
 
 bool Connection::received_one(const Record& record) noexcept {

@@ -320,6 +320,17 @@ TEST_F(NfsConnection, AServerThatHangsUpIsLost) {
   EXPECT_EQ(owner.wait_for(1).size(), 1u);
 }
 
+TEST_F(NfsConnection, AnEndThatComesWithTheLastDataIsSeen) {
+  connect();
+  // Both are there before the reactor looks: it is told of them once.
+  on_reactor([this] {
+    say(record("last"));
+    server.reset();
+  });
+  EXPECT_EQ(owner.wait_until_lost(), Errno::notconn);
+  EXPECT_EQ(owner.wait_for(1).size(), 1u);
+}
+
 TEST_F(NfsConnection, MayBeConnectedAgainAndBeginsAnew) {
   connect();
   say(word(kLastFragment | 10) + "hal");

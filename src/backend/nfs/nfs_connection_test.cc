@@ -323,7 +323,7 @@ TEST_F(NfsConnection, AServerThatHangsUpIsLost) {
 TEST_F(NfsConnection, AnEndThatComesWithTheLastDataIsSeen) {
   connect();
   // Both are there before the reactor looks: it is told of them once.
-  on_reactor([this] {
+  call([this] {
     say(record("last"));
     server.reset();
   });

@@ -89,7 +89,8 @@ Op<Unit> NfsFs::write_again() {
       call.recovers = true;
       call.who = file->who;
       call.node = file->handle;
-      call.open = states_.any_writer(file->index);
+      const nfs::OpenRef writer = states_.any_writer(file->index);
+      call.open = writer.get();
       uint32_t done = 0;
       while (done < kept->bytes) {
         call.offset = kept->offset + done;

@@ -7,9 +7,12 @@
 
 namespace dpfs::nfs {
 
-Open* OpenStates::any_writer(uint32_t file) noexcept {
+OpenRef OpenStates::any_writer(uint32_t file) noexcept {
   for (Open* open = opens_.front(); open != nullptr; open = opens_.after(*open)) {
-    if (open->file == file && !open->lost && (open->access & share::kWrite) != 0) return open;
+    if (open->file == file && !open->lost && !open->closing &&
+        (open->access & share::kWrite) != 0) {
+      return open->shared_from_this();
+    }
   }
   return nullptr;
 }

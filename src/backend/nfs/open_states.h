@@ -18,7 +18,7 @@ class OpenStates {
   Open* first() noexcept { return opens_.front(); }
   Open* after(Open& open) noexcept { return opens_.after(open); }
   // One by which the file of that number may be written, or nullptr.
-  Open* any_writer(uint32_t file) noexcept;
+  OpenRef any_writer(uint32_t file) noexcept;
 
   // What the server gave us before it restarted. What it does not give back stays doubtful.
   Op<Unit> reclaim();

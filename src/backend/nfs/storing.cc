@@ -42,7 +42,8 @@ Op<Unit> NfsFs::store_kept(nfs::File& file) {
       nfs::Write call(client_);
       call.who = file.who;
       call.node = file.handle;
-      call.open = states_.any_writer(file.index);
+      const nfs::OpenRef writer = states_.any_writer(file.index);
+      call.open = writer.get();
       call.stable = nfs::Stable::file_sync;
       uint32_t written = 0;
       while (written < kept.bytes && why == Errno::none) {

@@ -46,8 +46,8 @@ class Client final : ConnectionOwner {
 
   // Connects, and keeps connected from now on.
   void start() noexcept;
-  // Takes leave of the server, as far as it can be reached; ended() from then on. Nothing is under
-  // way any more.
+  // Takes leave of the server, as far as it can be reached; nothing is under way any more
+  // afterwards.
   Op<Unit> stop() noexcept;
   bool started() const noexcept { return running_; }
   // Before stop(): the server is not waited for any more, and whatever is asked of it fails at

@@ -9,8 +9,8 @@ namespace dpfs::nfs {
 
 OpenRef OpenStates::any_writer(uint32_t file) noexcept {
   for (Open* open = opens_.front(); open != nullptr; open = opens_.after(*open)) {
-    if (open->file == file && !open->lost && !open->closing &&
-        (open->access & share::kWrite) != 0) {
+    // One that is being closed, too: what is kept is stored before that.
+    if (open->file == file && !open->lost && (open->access & share::kWrite) != 0) {
       return open->shared_from_this();
     }
   }

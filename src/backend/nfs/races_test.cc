@@ -264,6 +264,33 @@ TEST_F(SoftRaces, ACloseGivesUpWhileItsOpenIsReclaimed) {
   release(third);
 }
 
+// RFC 8881, section 2.10.6.2: so a server answers a retry while the request itself is still being
+// executed.
+TEST_F(Races, DelayOfARetrysSequenceMeansThatItIsStillUnderWay) {
+  put("file", "");
+  node("file");
+  server.drop_after({.operation = Operation::remove});
+  server.answer({.operation = Operation::sequence, .skip = 1}, Status::delay);
+  const Result<Unit> removed =
+      call(&NfsFs::unlink, {.parent = NodeId::root, .name = name_of("file")});
+  EXPECT_TRUE(removed) << describe(removed.error());
+  EXPECT_EQ(server.executed(Operation::remove), 1u);
+  put("other", "");
+  node("other");
+  EXPECT_EQ(server.counters().false_retries, 0u);
+  EXPECT_EQ(server.counters().misordered, 0u);
+}
+
+TEST_F(Races, AConnectionThatIsLostAgainWhileRecoveringExecutesNothingTwice) {
+  put("file", "");
+  node("file");
+  server.drop_after({.operation = Operation::remove});
+  server.drop_before({.skip = 2});  // the first request after BIND_CONN_TO_SESSION
+  EXPECT_TRUE(call(&NfsFs::unlink, {.parent = NodeId::root, .name = name_of("file")}));
+  EXPECT_EQ(server.executed(Operation::remove), 1u);
+  EXPECT_EQ(server.executed(Operation::create_session), 1u);
+}
+
 }  // namespace
 
 }  // namespace dpfs::nfs

@@ -287,7 +287,7 @@ TEST_F(OpenedDirectly, FileNeverHasAPageCache) {
 TEST_F(OpenedDirectly, CreatedFileNeverHasAPageCache) {
   agree_on(init_flag::kDirectIoAllowMmap);
   const fuse::CreateIn in{.flags = O_RDWR | O_CREAT | O_DIRECT, .mode = S_IFREG | 0644};
-  FakeMessage message(Opcode::create, bytes_of(in) + std::string("new", 4));
+  FakeMessage message(Opcode::create, bytes_of(in) + std::string("new\0", 4));
   ASSERT_EQ(serve(message).error(), Errno::none);
   EXPECT_EQ(message.reply<CreateOut>().open.open_flags, fuse::open_flag::kDirectIo);
 }

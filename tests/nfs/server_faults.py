@@ -241,6 +241,7 @@ def wrong_export(bench):
     raise CheckError("it is mounted")
 
 
-QUICK = (restart, killed_server, killed_daemon, cut_2_s, daemon_first, daemon_first_soft, wrong_export,
-         ipv6, by_name, refused_security)
-ALL = (*QUICK, power_loss, weather, slow_link, restart_after_a_while, cut_12_s, stopped_10_s, several_connections)
+QUICK = (restart, killed_server, power_loss, killed_daemon, cut_2_s, daemon_first,
+         daemon_first_soft, wrong_export, ipv6, by_name, refused_security)
+ALL = (*QUICK, weather, slow_link, restart_after_a_while, cut_12_s, stopped_10_s,
+       several_connections)

@@ -188,6 +188,8 @@ class Ganesha:
     def pause(self):
         """It takes connections and bytes, for the kernel does, and answers nothing."""
         self.child.process.send_signal(signal.SIGSTOP)
+        # Its threads stop one by one: until the last has, one could still answer.
+        os.waitid(os.P_PID, self.child.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
 
     def resume(self):
         self.child.process.send_signal(signal.SIGCONT)

@@ -21,6 +21,7 @@ namespace {
 
 constexpr size_t kTagBytesMax = 36;        // VIRTIO 1.3, section 5.11.4
 constexpr uint32_t kQueueSizeMax = 32768;  // VIRTIO 1.3, section 2.7
+constexpr uint32_t kInterruptDelayUsMax = 10'000;
 constexpr uint32_t kRequestQueuesMax = 64;
 constexpr uint32_t kReactorsMax = 256;
 
@@ -128,6 +129,7 @@ DeviceConfig read_device(const std::string& file, const toml::table& table) {
   in.read("url", device.share.url);
   in.read("queues", device.queues, 1, kRequestQueuesMax);
   in.read("queue_size", device.queue_size, 1, kQueueSizeMax);
+  in.read("interrupt_delay_us", device.interrupt_delay_us, 0, kInterruptDelayUsMax);
   for (const ShareOption& option : share_options()) in.read(option, device.share);
   in.check_all_keys_known();
   if (const toml::node* url = table.get("url")) {
@@ -197,6 +199,10 @@ void ServeConfig::check() const {
     if (device.queues < 1 || device.queues > kRequestQueuesMax) {
       fail("queues",
            fmt::format("{}: {} queues: expected 1 to {}", name, device.queues, kRequestQueuesMax));
+    }
+    if (device.interrupt_delay_us > kInterruptDelayUsMax) {
+      fail("interrupt_delay_us", fmt::format("{}: interrupt delay {} us: expected at most {}", name,
+                                             device.interrupt_delay_us, kInterruptDelayUsMax));
     }
     if (!std::has_single_bit(device.queue_size) || device.queue_size > kQueueSizeMax) {
       fail("queue_size", fmt::format("{}: queue size {}: expected a power of two up to {}", name,

@@ -21,8 +21,10 @@ struct DeviceConfig {
   std::string url_place;       // "FILE:LINE: url: " where a file says so, for messages
   uint16_t queues = 64;        // request queues that a VMM may use; 1 to 64
   uint32_t queue_size = 1024;  // largest ring accepted; a power of two up to 32768
-  bool tells_tag = true;       // VMMs may ask for the tag; QEMU 7.1 to 8.0 ends at the offer
-  bool one_vmm = false;        // the daemon ends when its first VMM has gone
+  // How long an interrupt may wait for more completions while many reads or writes are under way.
+  uint32_t interrupt_delay_us = 500;
+  bool tells_tag = true;  // VMMs may ask for the tag; QEMU 7.1 to 8.0 ends at the offer
+  bool one_vmm = false;   // the daemon ends when its first VMM has gone
 };
 
 // How the process confines itself (daemon/confinement.h). What is empty is the default, and is done

@@ -76,6 +76,11 @@ int serve_main(int argc, char** argv, const Backends& backends) {
       app.add_option("--queue-size", device.queue_size, "Largest ring accepted, a power of two")
           ->capture_default_str()
           ->type_name("N"),
+      app.add_option("--interrupt-delay", device.interrupt_delay_us,
+                     "How long an interrupt may wait for more completions while many reads or "
+                     "writes are under way; 0: not at all")
+          ->capture_default_str()
+          ->type_name("US"),
       app.add_option("URL", device.share.url, "What to serve")->type_name(""),
   };
   for (CLI::Option* option : device_options) option->group(kDeviceGroup);

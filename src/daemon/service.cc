@@ -66,6 +66,7 @@ Service::Service(const ServeConfig& config, const Backends& backends, std::vecto
     options.tag = device.tag;
     options.request_queues = device.queues;
     options.queue_size_max = static_cast<uint16_t>(device.queue_size);
+    options.interrupt_delay_ns = uint64_t{device.interrupt_delay_us} * 1000;
     options.tells_tag = device.tells_tag;
     options.session = session_options(device.share);
     try {

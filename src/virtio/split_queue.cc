@@ -88,7 +88,7 @@ Result<Unit> SplitQueue::start(const GuestMemory& memory, const RingAddresses& a
   next_avail_ = next_avail;
   // The used index is the driver's to keep across a stop: a VMM that restores a tenant has it in
   // its memory.
-  next_used_ = published_ =
+  next_used_ = published_ = told_ =
       load_u16(used_ + offsetof(virtio::UsedHeader, idx), std::memory_order_relaxed);
   return Unit{};
 }
@@ -193,18 +193,21 @@ void SplitQueue::put_used(uint16_t head, uint32_t written) noexcept {
   ++next_used_;
 }
 
-bool SplitQueue::publish() noexcept {
-  if (!started() || broken() || next_used_ == published_) return false;
-  const uint16_t before = published_;
+void SplitQueue::publish() noexcept {
+  if (!started() || broken() || next_used_ == published_) return;
   published_ = next_used_;
   store_u16(used_ + offsetof(virtio::UsedHeader, idx), next_used_, std::memory_order_release);
+}
+
+bool SplitQueue::wants_interrupt() const noexcept {
+  if (!started() || broken() || told_ == published_) return false;
   // The driver writes used_event (or the flag), then looks at the index; we do it the other way
   // round.
   std::atomic_thread_fence(std::memory_order_seq_cst);
   if (event_idx_) {
     const uint16_t used_event =
         load_u16(avail_ + virtio::used_event_offset(size_), std::memory_order_relaxed);
-    return virtio::event_crossed(used_event, published_, before);
+    return virtio::event_crossed(used_event, published_, told_);
   }
   return (load_u16(avail_ + offsetof(virtio::AvailHeader, flags), std::memory_order_relaxed) &
           virtio::avail_flag::kNoInterrupt) == 0;

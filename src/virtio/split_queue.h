@@ -66,8 +66,14 @@ class SplitQueue {
   // Gives a chain back, with `written` bytes of its writable part filled. The driver sees it after
   // publish().
   void put_used(uint16_t head, uint32_t written) noexcept;
-  // Shows the driver all that was put since the last time. True when it wants an interrupt for it.
-  bool publish() noexcept;
+  // Shows the driver all that was put since the last time.
+  void publish() noexcept;
+  // How many chains it was shown since told().
+  uint16_t untold() const noexcept { return static_cast<uint16_t>(published_ - told_); }
+  // Whether it wants an interrupt for those. A driver that has found them by itself wants none.
+  bool wants_interrupt() const noexcept;
+  // It was interrupted, or did not want to be.
+  void told() noexcept { told_ = published_; }
 
   // Asks the driver for a kick at the next chain. Look with has_work() afterwards: one may have
   // slipped in.
@@ -92,6 +98,7 @@ class SplitQueue {
   uint16_t next_avail_ = 0;  // index of the next chain to take
   uint16_t next_used_ = 0;   // index of the next chain to put
   uint16_t published_ = 0;   // what the driver has been shown
+  uint16_t told_ = 0;        // what of that needs no interrupt any more
   bool event_idx_ = false;
   bool indirect_ = false;
   Fault fault_ = Fault::none;

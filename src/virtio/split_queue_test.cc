@@ -362,7 +362,8 @@ TEST_F(SplitQueueTest, BrokenRingIsLeftAlone) {
   ring_.offer(8);
   EXPECT_EQ(take().error(), Errno::proto);
   queue_.put_used(head, 10);
-  EXPECT_FALSE(queue_.publish());
+  queue_.publish();
+  EXPECT_FALSE(queue_.wants_interrupt());
   EXPECT_EQ(ring_.used_idx(), 0);
   EXPECT_FALSE(queue_.has_work());
   EXPECT_EQ(take().error(), Errno::again);
@@ -411,7 +412,8 @@ TEST_F(SplitQueueTest, RingWhoseMemoryWasTakenAwayIsNotTouched) {
     EXPECT_FALSE(queue_.remap(*other));
     gone.reset();
     queue_.put_used(0, 1);
-    EXPECT_FALSE(queue_.publish());
+    queue_.publish();
+    EXPECT_FALSE(queue_.wants_interrupt());
     queue_.enable_kicks();
     queue_.disable_kicks();
     EXPECT_FALSE(queue_.has_work());
@@ -433,14 +435,43 @@ class Interrupts : public SplitQueueTest {
  protected:
   // Returns `n` chains and publishes them: whether the driver wants to hear of it.
   bool use(uint16_t n) {
+    show(n);
+    const bool wanted = queue_.wants_interrupt();
+    queue_.told();
+    return wanted;
+  }
+  void show(uint16_t n) {
     for (uint16_t i = 0; i < n; ++i) queue_.put_used(i, 0);
-    return queue_.publish();
+    queue_.publish();
   }
 };
 
 TEST_F(Interrupts, NothingPublishedIsNoInterrupt) {
   start();
-  EXPECT_FALSE(queue_.publish());
+  EXPECT_FALSE(use(0));
+}
+
+TEST_F(Interrupts, ThatOfWhatWasShownBeforeMayComeLater) {
+  start();
+  ring_.used_event() = 0;
+  show(1);
+  EXPECT_TRUE(queue_.wants_interrupt());
+  show(2);
+  EXPECT_EQ(queue_.untold(), 3);
+  EXPECT_TRUE(queue_.wants_interrupt());
+  queue_.told();
+  EXPECT_EQ(queue_.untold(), 0);
+  EXPECT_FALSE(queue_.wants_interrupt());
+}
+
+TEST_F(Interrupts, DriverThatHasLookedMeanwhileWantsNone) {
+  start();
+  ring_.used_event() = 0;
+  show(3);
+  EXPECT_TRUE(queue_.wants_interrupt());
+  ring_.used_event() = 3;  // it has seen them, and asks for the next
+  EXPECT_FALSE(queue_.wants_interrupt());
+  EXPECT_TRUE(use(1));
 }
 
 TEST_F(Interrupts, CrossingUsedEventIsOneInterrupt) {

@@ -65,6 +65,7 @@ TEST_F(ConfigFile, NumberOutOfRangeIsRefused) {
   expect_refusal("poll_us = -1\n" + device(), 1, "poll_us", "from 0 to 1000000");
   expect_refusal(device("queues = 65\n"), 5, "queues", "from 1 to 64");
   expect_refusal(device("queue_size = 65536\n"), 5, "queue_size", "from 1 to 32768");
+  expect_refusal(device("interrupt_delay_us = 10001\n"), 5, "interrupt_delay_us", "to 10000");
   expect_refusal(device("queue_size = 9223372036854775808\n"), 5, "", "");
 }
 

@@ -47,9 +47,11 @@ Result<Unit> map_into(GuestMemory::Regions& regions, const GuestRegion::Place& p
 
 }  // namespace
 
-Connection::Connection(Reactor& reactor, ConnectionOwner& owner, const DeviceOptions& options,
-                       FileSystem& fs, SessionCounters& counters, Fd socket)
-    : RingOwner(std::clamp<uint32_t>(options.queue_size_max, kPartsMin, kPartsMax) + kPartsSpare),
+Connection::Connection(Reactor& reactor, Timers& timers, ConnectionOwner& owner,
+                       const DeviceOptions& options, FileSystem& fs, SessionCounters& counters,
+                       Fd socket)
+    : RingOwner(timers,
+                std::clamp<uint32_t>(options.queue_size_max, kPartsMin, kPartsMax) + kPartsSpare),
       reactor_(reactor),
       owner_(owner),
       options_(options),
@@ -58,7 +60,8 @@ Connection::Connection(Reactor& reactor, ConnectionOwner& owner, const DeviceOpt
   const uint32_t queues = virtio::kFirstRequestQueue + options.request_queues;
   RingOwner& ring_owner = *this;
   for (uint32_t number = 0; number < queues; ++number) {
-    rings_.push_back(std::make_unique<Vring>(reactor_, ring_owner, options_.tag, number));
+    rings_.push_back(std::make_unique<Vring>(reactor_, ring_owner, options_.tag, number,
+                                             options_.interrupt_delay_ns));
   }
 }
 

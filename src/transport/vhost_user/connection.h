@@ -21,10 +21,11 @@ namespace dpfs::vhost_user {
 
 // What a device is, whoever is connected.
 struct DeviceOptions {
-  std::string tag;                 // 1 to 36 bytes
-  uint16_t request_queues = 64;    // that a VMM may use; 1 to 64
-  uint16_t queue_size_max = 1024;  // largest ring accepted
-  bool tells_tag = true;           // VMMs may ask for the tag
+  std::string tag;                  // 1 to 36 bytes
+  uint16_t request_queues = 64;     // that a VMM may use; 1 to 64
+  uint16_t queue_size_max = 1024;   // largest ring accepted
+  bool tells_tag = true;            // VMMs may ask for the tag
+  uint64_t interrupt_delay_ns = 0;  // see InterruptPolicy
   Session::Options session;
 };
 
@@ -40,8 +41,8 @@ class ConnectionOwner {
 
 class Connection final : private Watch, private RingOwner {
  public:
-  Connection(Reactor& reactor, ConnectionOwner& owner, const DeviceOptions& options, FileSystem& fs,
-             SessionCounters& counters, Fd socket);
+  Connection(Reactor& reactor, Timers& timers, ConnectionOwner& owner, const DeviceOptions& options,
+             FileSystem& fs, SessionCounters& counters, Fd socket);
   ~Connection();
 
   // False when the socket cannot be watched: nothing will come of this connection.

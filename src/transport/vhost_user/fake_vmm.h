@@ -98,7 +98,8 @@ class RunningServer {
 
 class FakeVmm {
  public:
-  explicit FakeVmm(const RunningServer& server) : socket_(server.connect()) {}
+  explicit FakeVmm(const RunningServer& server, uint16_t ring_size = 8)
+      : socket_(server.connect()), ring(ring_size, region_of(memory_file_)) {}
 
   struct Reply {
     Header header{};
@@ -250,6 +251,11 @@ class FakeVmm {
     return true;
   }
 
+  static std::shared_ptr<const GuestRegion> region_of(const Fd& file) {
+    return std::shared_ptr<const GuestRegion>(*GuestRegion::map(
+        {GuestAddress{FakeRing::kGuest}, UserAddress{FakeRing::kUser}, FakeRing::kBytes, 0}, file));
+  }
+
   Fd socket_;
   Fd memory_file_ = memory_file(FakeRing::kBytes);
 
@@ -257,10 +263,7 @@ class FakeVmm {
   int memory_fd() const { return memory_file_.get(); }
   const Fd kick{eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
   const Fd call{eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
-  FakeRing ring{
-      8, std::shared_ptr<const GuestRegion>(*GuestRegion::map(
-             {GuestAddress{FakeRing::kGuest}, UserAddress{FakeRing::kUser}, FakeRing::kBytes, 0},
-             memory_file_))};
+  const FakeRing ring;
 };
 
 }  // namespace dpfs::vhost_user

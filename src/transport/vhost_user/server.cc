@@ -108,6 +108,7 @@ Fd adopt_listening(int number) {
 
 Server::Server(Reactor& reactor, DeviceOptions options, FileSystem& fs, Fd listening)
     : reactor_(reactor),
+      timers_(reactor),
       options_(std::move(options)),
       fs_(fs),
       listening_(std::move(listening)),
@@ -146,8 +147,8 @@ void Server::accept_next() noexcept {
     taken_ = true;
     log::info("{}: a VMM has connected", options_.tag);
     ConnectionOwner& owner = *this;
-    connection_ =
-        std::make_unique<Connection>(reactor_, owner, options_, fs_, counters_, std::move(socket));
+    connection_ = std::make_unique<Connection>(reactor_, timers_, owner, options_, fs_, counters_,
+                                               std::move(socket));
     if (!connection_->open()) connection_->close();
   }
 }

@@ -42,6 +42,7 @@ class Server final : private Watch, private ConnectionOwner {
   void turn_away() noexcept;
 
   Reactor& reactor_;
+  Timers timers_;
   DeviceOptions options_;
   FileSystem& fs_;
   Fd listening_;

@@ -9,6 +9,7 @@
 #include <span>
 
 #include "base/assert.h"
+#include "base/monotonic.h"
 
 namespace dpfs::vhost_user {
 namespace {
@@ -35,12 +36,14 @@ void make_nonblocking(const Fd& fd) noexcept {
 
 }  // namespace
 
-Vring::Vring(Reactor& reactor, RingOwner& owner, std::string_view name, uint32_t number) noexcept
-    : reactor_(reactor), owner_(owner), name_(name), number_(number) {}
+Vring::Vring(Reactor& reactor, RingOwner& owner, std::string_view name, uint32_t number,
+             uint64_t interrupt_delay_ns) noexcept
+    : reactor_(reactor), owner_(owner), name_(name), number_(number), policy_(interrupt_delay_ns) {}
 
 Vring::~Vring() {
   DPFS_ASSERT(in_flight_ == 0);
   reactor_.deactivate(*this);
+  owner_.timers.stop(*this);
   if (kick_) reactor_.unwatch(kick_.get(), *this);
 }
 
@@ -103,7 +106,8 @@ void Vring::stop() noexcept {
 
 void Vring::stopped() noexcept {
   if (started()) {
-    publish();
+    queue_.publish();
+    tell();
     next_avail_ = queue_.next_avail();
     queue_.stop();
   }
@@ -128,6 +132,7 @@ bool Vring::may_take() const noexcept {
 }
 
 bool Vring::poll() noexcept {
+  polls_ = true;
   uint32_t taken = 0;
   size_t cost = 0;
   while (cost < kBatch && may_take()) {
@@ -142,6 +147,7 @@ bool Vring::poll() noexcept {
     cost += serve(*slot, *chain);
     if (taken % kPublishBatch == 0) publish();
   }
+  polls_ = false;
   publish();
   return taken > 0;
 }
@@ -165,6 +171,7 @@ size_t Vring::serve(Slot& slot, const Chain& chain) noexcept {
 void Vring::done(dpfs::Request& request, uint32_t written) noexcept {
   auto& slot = static_cast<Slot&>(request);
   queue_.put_used(slot.head, written);
+  if (polls_ || !InterruptPolicy::can_wait(slot.header.opcode)) policy_.hurry();
   slot.memory = {};
   owner_.slots.give(slot);
   --in_flight_;
@@ -173,8 +180,38 @@ void Vring::done(dpfs::Request& request, uint32_t written) noexcept {
   reactor_.activate(*this);  // the next poll publishes, and takes what had to wait
 }
 
+// The driver sees what is done now. It is told now, too, or by one of the next calls.
 void Vring::publish() noexcept {
-  if (!queue_.publish() || !call_) return;
+  const uint32_t before = queue_.untold();
+  queue_.publish();
+  policy_.shown(queue_.untold() - before);
+  if (queue_.untold() == 0) return;
+  if (!queue_.wants_interrupt()) return settle();
+  if (may_wait_ns() == 0) interrupt();
+}
+
+uint64_t Vring::may_wait_ns() noexcept {
+  return policy_.wait_ns(queue_.untold(), in_flight_, monotonic_ns());
+}
+
+// What was held back: by now the driver may have found it by itself.
+void Vring::tell() noexcept {
+  if (queue_.wants_interrupt()) {
+    interrupt();
+  } else {
+    settle();
+  }
+}
+
+void Vring::settle() noexcept {
+  owner_.timers.stop(*this);
+  policy_.told();
+  queue_.told();
+}
+
+void Vring::interrupt() noexcept {
+  settle();
+  if (!call_) return;
   ++interrupts_;
   const uint64_t one = 1;
   [[maybe_unused]] const ssize_t told = write(call_.get(), &one, sizeof one);
@@ -182,6 +219,15 @@ void Vring::publish() noexcept {
 
 // True where polling has to go on: there is work, or nobody would tell us of it.
 bool Vring::arm() noexcept {
+  // While we polled, the next completions could have come; asleep, a timer has to wake us.
+  if (queue_.untold() > 0 && !Timer::linked()) {
+    const uint64_t wait_ns = may_wait_ns();
+    if (wait_ns == 0) {
+      tell();
+    } else {
+      owner_.timers.start(*this, wait_ns);
+    }
+  }
   // What keeps us from taking ends by done(), set_enabled() or the return of a call, each of which
   // activates.
   if (!may_take()) return false;

@@ -12,6 +12,8 @@
 #include "fuse/session.h"
 #include "guest/guest_memory.h"
 #include "io/reactor.h"
+#include "io/timer.h"
+#include "transport/vhost_user/interrupts.h"
 #include "transport/vhost_user/slots.h"
 #include "virtio/split_queue.h"
 
@@ -24,9 +26,11 @@ class RingOwner {
   virtual void ring_stopped() noexcept = 0;
   // Rings that waited because of `serving` may go on.
   virtual void rings_may_take() noexcept = 0;
-  explicit RingOwner(uint32_t parts_each) : slots(parts_each) {}
+  RingOwner(Timers& timers_of_device, uint32_t parts_each)
+      : slots(parts_each), timers(timers_of_device) {}
 
   Slots slots;
+  Timers& timers;
   // Requests of this device are inside blocking calls; when there are too many, its rings wait.
   uint32_t serving = 0;
 
@@ -34,17 +38,19 @@ class RingOwner {
   ~RingOwner() = default;
 };
 
-class Vring final : public Poller, private Watch, private ReplySink {
+class Vring final : public Poller, private Watch, private Timer, private ReplySink {
  public:
   // How many requests of one device may be inside the file system's calls at once. More than one
   // only when they block (io/relay.h), and then each holds a thread.
   static constexpr uint32_t kServingMax = 32;
 
   // `number` is the queue's, 0 being hiprio. `name` (of the device) is for the log.
-  Vring(Reactor& reactor, RingOwner& owner, std::string_view name, uint32_t number) noexcept;
+  // `interrupt_delay_ns`: see InterruptPolicy.
+  Vring(Reactor& reactor, RingOwner& owner, std::string_view name, uint32_t number,
+        uint64_t interrupt_delay_ns) noexcept;
   Vring(const Vring&) = delete;
   Vring& operator=(const Vring&) = delete;
-  ~Vring();
+  ~Vring() override;
 
   // ---- Configuration, as vhost-user's messages have it. Before start().
   void set_size(uint16_t size) noexcept { size_ = size; }
@@ -81,12 +87,18 @@ class Vring final : public Poller, private Watch, private ReplySink {
   void disarm() noexcept override { queue_.disable_kicks(); }
   // Watch of the kick descriptor
   void ready() noexcept override;
+  // Timer: no more completions have come.
+  void fired() noexcept override { tell(); }
   // ReplySink
   void done(dpfs::Request& request, uint32_t written) noexcept override;
 
   bool may_take() const noexcept;
   size_t serve(Slot& slot, const Chain& chain) noexcept;
   void publish() noexcept;
+  uint64_t may_wait_ns() noexcept;
+  void tell() noexcept;
+  void settle() noexcept;
+  void interrupt() noexcept;
   void broken() noexcept;
   void stopped() noexcept;
 
@@ -109,6 +121,8 @@ class Vring final : public Poller, private Watch, private ReplySink {
   MemoryPin memory_;
   Session* session_ = nullptr;
   uint32_t in_flight_ = 0;
+  InterruptPolicy policy_;
+  bool polls_ = false;  // poll() is on the stack
   uint64_t interrupts_ = 0;
   uint64_t kicks_ = 0;
 };

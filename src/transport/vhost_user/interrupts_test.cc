@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Which interrupts wait, by the policy alone and by a device over a real socket.
 #include "transport/vhost_user/interrupts.h"
 
 #include <gtest/gtest.h>

@@ -26,7 +26,8 @@ class Call : public ListLink<> {
   virtual void decode(CompoundReader& from) noexcept = 0;
 
   // The server says that the state (an open, a lock) that encode() referred to is none. True when
-  // it is to be recovered, or has been since, and this is to be tried again.
+  // it is to be recovered, or has been since, and this is to be tried again; as part of a recovery,
+  // all of that is.
   virtual bool state_is_bad() noexcept { return false; }
 
   // What it refers to was lost: nothing is to be sent, and it fails with EIO.

@@ -350,7 +350,9 @@ void Client::judge(Call& call) noexcept {
     case Status::old_stateid:
     case Status::admin_revoked:
     case Status::deleg_revoked:
-      if (!call.recovers && ++call.state_retries_ <= kStateRetriesMax && call.state_is_bad()) {
+      if (++call.state_retries_ <= kStateRetriesMax && call.state_is_bad()) {
+        // It was given to us anew, and taken away once more: the recovery begins from the start.
+        if (call.recovers) return finish(call, Errno::canceled);
         waiting_.push_front(call);
         return dispatch_waiting();
       }

@@ -98,6 +98,7 @@ Op<uint32_t> NfsFs::write_piece(OpenRef open, nfs::File& file, uint64_t offset, 
   Errno why = Errno::none;
   bool unstable = false;
   bool mixed = false;  // stored by several servers' lives: to be sent again
+  uint32_t resends = file.resends;
   while (done < bytes) {
     call.offset = offset + done;
     call.data = kept->view().subspan(done);
@@ -109,6 +110,9 @@ Op<uint32_t> NfsFs::write_piece(OpenRef open, nfs::File& file, uint64_t offset, 
     kept->verifier = call.verifier;
     unstable = unstable || call.committed == nfs::Stable::unstable;
     done += call.bytes;
+    // What was sent again meanwhile may lie over it.
+    if (resends != file.resends) done = 0;
+    resends = file.resends;
   }
   // Before anything else is awaited: a server that restarts meanwhile is sent it again.
   if (mixed) kept->verifier = {};

@@ -85,6 +85,7 @@ bool StatefulCall::is_lost() const noexcept { return open != nullptr && open->lo
 bool StatefulCall::state_is_bad() noexcept {
   if (open == nullptr || open->lost) return false;
   if (open->epoch != epoch_) return true;  // it has been given anew since
+  if (recovers && ++open->setbacks > Open::kSetbacksMax) return false;
   open->doubtful = true;
   client.recover_state();
   return true;
@@ -265,6 +266,11 @@ void Copy::encode(CompoundWriter& to) noexcept {
   xdr.boolean(true);  // consecutive
   xdr.boolean(true);  // synchronous
   xdr.u32(0);         // within this server
+}
+
+bool Copy::state_is_bad() noexcept {
+  if (from_open != nullptr && !from_open->lost) from_open->doubtful = true;
+  return StatefulCall::state_is_bad();
 }
 
 void Copy::decode(CompoundReader& from) noexcept {

@@ -145,6 +145,7 @@ struct Copy final : StatefulCall {
   uint64_t bytes = 0;
   Stable committed = Stable::unstable;
   explicit Copy(Client& of) noexcept : StatefulCall(of) { changes = true; }
+  bool state_is_bad() noexcept override;  // of either
   void encode(CompoundWriter& to) noexcept override;
   void decode(CompoundReader& from) noexcept override;
 };

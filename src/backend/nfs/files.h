@@ -34,6 +34,7 @@ struct File {
 
   List<KeptWrite> unstable;   // in the order in which the server took them
   Errno error = Errno::none;  // of a write that was acknowledged: for the next who asks
+  uint32_t resends = 0;       // how often what is kept was sent again
   AsyncMutex storing;
   AsyncMutex locking;  // one after the other: a stateid comes with the first
 

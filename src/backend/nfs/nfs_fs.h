@@ -91,6 +91,8 @@ class NfsFs final : public FileSystem, private nfs::Recoverer {
   Op<Unit> resume() noexcept override;
   Op<Unit> find_root();
   Op<Unit> write_again();
+  Op<uint64_t> write_file_again(nfs::File& file);
+  Op<uint32_t> write_kept_again(nfs::File& file, nfs::KeptWrite& kept);
   Detached leave(std::function<void()> done) noexcept;
 
   // names (names.cc)

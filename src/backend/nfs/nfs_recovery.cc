@@ -31,6 +31,7 @@ Op<Unit> NfsFs::resume() noexcept {
     if (!written) co_return written.error();
     restarted_ = false;
   }
+  states_.settled();
   if (!leftovers_seen_) {
     leftovers_seen_ = true;
     remove_leftovers();
@@ -82,36 +83,63 @@ Op<Unit> NfsFs::find_root() {
 // was before.
 Op<Unit> NfsFs::write_again() {
   uint64_t bytes = 0;
-  for (nfs::File* file = files_.next(0); file != nullptr; file = files_.next(file->index + 1)) {
-    for (nfs::KeptWrite* kept = file->unstable.front(); kept != nullptr;
-         kept = file->unstable.after(*kept)) {
-      nfs::Write call(client_);
-      call.recovers = true;
-      call.who = file->who;
-      call.node = file->handle;
-      const nfs::OpenRef writer = states_.any_writer(file->index);
-      call.open = writer.get();
-      uint32_t done = 0;
-      while (done < kept->bytes) {
-        call.offset = kept->offset + done;
-        call.data = kept->view().subspan(done);
-        const Result<Unit> written = co_await client_.perform(call);
-        if (!written && written.error() == Errno::canceled) co_return Errno::canceled;
-        if (!written || call.bytes == 0) {
-          const Errno why = written ? Errno::io : written.error();
-          log::error("{}: {} bytes of file {} are lost with the server's restart: {}",
-                     client_.server(), kept->bytes - done, file->index, describe(why));
-          file->error = why;
-          break;
-        }
-        done += call.bytes;
-        kept->verifier = call.verifier;
-      }
-      bytes += done;
-    }
+  for (nfs::File* file = files_.next(0); file != nullptr;) {
+    const uint32_t index = file->index;
+    ++file->users;
+    Op<uint64_t> writing = write_file_again(*file);
+    const Result<uint64_t> written = co_await writing;
+    --file->users;
+    let_go(*file);
+    if (!written) co_return written.error();
+    bytes += *written;
+    file = files_.next(index + 1);
   }
   if (bytes > 0) log::info("{}: {} KiB written again", client_.server(), bytes / 1024);
   co_return Unit{};
+}
+
+// How many bytes; ECANCELED when the recovery begins anew. Other errors are the file's.
+Op<uint64_t> NfsFs::write_file_again(nfs::File& file) {
+  uint64_t bytes = 0;
+  for (nfs::KeptWrite* kept = file.unstable.front(); kept != nullptr;) {
+    kept->pinned = true;
+    Op<uint32_t> writing = write_kept_again(file, *kept);
+    const Result<uint32_t> written = co_await writing;
+    kept->pinned = false;
+    // Who gives up waiting for it to be stored drops all that are before it, too.
+    const bool dropped = kept->dropped;
+    nfs::KeptWrite* next = dropped ? file.unstable.front() : file.unstable.after(*kept);
+    if (!written && written.error() != Errno::canceled && !dropped) {
+      log::error("{}: {} bytes of file {} are lost with the server's restart: {}", client_.server(),
+                 kept->bytes, file.index, describe(written.error()));
+      file.error = written.error();
+    }
+    if (dropped) kept_writes_.give(*kept);
+    if (written.error() == Errno::canceled) co_return Errno::canceled;
+    if (written) bytes += *written;
+    kept = next;
+  }
+  co_return bytes;
+}
+
+Op<uint32_t> NfsFs::write_kept_again(nfs::File& file, nfs::KeptWrite& kept) {
+  nfs::Write call(client_);
+  call.recovers = true;
+  call.who = file.who;
+  call.node = file.handle;
+  const nfs::OpenRef writer = states_.any_writer(file.index);
+  call.open = writer.get();
+  uint32_t done = 0;
+  while (done < kept.bytes) {
+    call.offset = kept.offset + done;
+    call.data = kept.view().subspan(done);
+    const Result<Unit> written = co_await client_.perform(call);
+    if (!written) co_return written.error();
+    if (call.bytes == 0) co_return Errno::io;
+    done += call.bytes;
+  }
+  kept.verifier = call.verifier;
+  co_return done;
 }
 
 }  // namespace dpfs

@@ -23,6 +23,12 @@ void OpenStates::doubt_all() noexcept {
   }
 }
 
+void OpenStates::settled() noexcept {
+  for (Open* open = opens_.front(); open != nullptr; open = opens_.after(*open)) {
+    open->setbacks = 0;
+  }
+}
+
 // Opens may be closed while one of them is awaited, so the search begins anew each time.
 Open* OpenStates::next_untried() noexcept {
   for (Open* open = opens_.front(); open != nullptr; open = opens_.after(*open)) {

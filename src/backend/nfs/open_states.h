@@ -26,6 +26,8 @@ class OpenStates {
   Op<Unit> reopen();
   // Any of them may have been taken away.
   void doubt_all() noexcept;
+  // A recovery has come to its end.
+  void settled() noexcept;
 
  private:
   Open* next_untried() noexcept;

@@ -53,6 +53,8 @@ struct Lock {
 // One open file of the tenant's: an OPEN with an open-owner of its own, so that it is closed alone.
 class Open : public ListLink<>, public std::enable_shared_from_this<Open> {
  public:
+  static constexpr uint8_t kSetbacksMax = 3;
+
   NodeId node{};
   uint32_t file = 0;  // of Files
   FileHandle handle;
@@ -65,6 +67,7 @@ class Open : public ListLink<>, public std::enable_shared_from_this<Open> {
   // Of what the server thinks of it:
   uint32_t round = 0;     // of recovery, in which it was tried
   uint32_t epoch = 0;     // counts how often it was given anew
+  uint8_t setbacks = 0;   // how often a recovery began again because of it
   bool doubtful = false;  // the server said that it is none
   bool lost = false;      // it cannot be had any more: EIO
   bool closing = false;

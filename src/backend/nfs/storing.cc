@@ -5,7 +5,14 @@
 
 namespace dpfs {
 
-void NfsFs::drop_first(nfs::File& file) noexcept { kept_writes_.give(*file.unstable.pop_front()); }
+void NfsFs::drop_first(nfs::File& file) noexcept {
+  nfs::KeptWrite& kept = *file.unstable.pop_front();
+  if (kept.pinned) {
+    kept.dropped = true;
+  } else {
+    kept_writes_.give(kept);
+  }
+}
 
 // Stores what was acknowledged so far, and says what went wrong with it since the last time.
 Op<Unit> NfsFs::store(nfs::File& file) {
@@ -56,6 +63,7 @@ Op<Unit> NfsFs::store_kept(nfs::File& file) {
     }
     drop_first(file);
   }
+  if (again) ++file.resends;
   if (why != Errno::none) co_return why;
   co_return Unit{};
 }

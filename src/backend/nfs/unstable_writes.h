@@ -22,6 +22,9 @@ class KeptWrite : public ListLink<> {
   uint32_t bytes = 0;
   Verifier verifier;    // of the server that took it
   uint64_t number = 0;  // in the order in which they were taken
+  // A recovery has it in its hands, and gives it back where it was dropped meanwhile.
+  bool pinned = false;
+  bool dropped = false;
 
   uint8_t* data() noexcept { return reinterpret_cast<uint8_t*>(this + 1); }
   Bytes view() noexcept { return {data(), bytes}; }
@@ -59,6 +62,7 @@ class KeptWrites {
       idle_ -= kBytesMin << size_class;
     }
     write->bytes = static_cast<uint32_t>(bytes);
+    write->pinned = write->dropped = false;
     kept_ += kBytesMin << size_class;
     return write;
   }

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "backend/nfs/nfs_fs_harness.h"
+#include "backend/nfs/status.h"
 
 namespace dpfs::nfs {
 
@@ -141,6 +142,55 @@ TEST_F(UnstableWrites, AreSentAgainWhenTheConnectionIsLostOnTheWay) {
   server.drop_before({.operation = Operation::write, .times = 2});
   EXPECT_TRUE(fsync(file));
   EXPECT_EQ(stable("file"), "text");
+  release(file);
+}
+
+TEST_F(UnstableWrites, AreSentAgainWhenTheLeaseIsLostOnceMoreMeanwhile) {
+  for (const Status bad : {Status::bad_stateid, Status::expired, Status::admin_revoked}) {
+    const File file = open_file("file", "");
+    write(file, 0, "text");
+    server.restart();
+    server.answer({.operation = Operation::write, .times = 2}, bad);
+    EXPECT_TRUE(fsync(file)) << describe_status(bad);
+    EXPECT_EQ(stable("file"), "text");
+    release(file);
+  }
+}
+
+// Whose state the server takes away again and again is given up, and the others go on.
+TEST_F(UnstableWrites, ThatNoOpenIsGoodForAreAnErrorOfFsync) {
+  const File file = open_file("file", "");
+  const File other = open_file("other", "");
+  write(file, 0, "text");
+  server.restart();
+  server.answer({.operation = Operation::write, .times = kAlways}, Status::bad_stateid);
+  EXPECT_EQ(fsync(file).error(), Errno::io);
+  server.clear_rules();
+  write(other, 0, "more");
+  EXPECT_TRUE(fsync(other));
+  EXPECT_EQ(stable("other"), "more");
+  release_anyhow(file);
+  release(other);
+}
+
+// The server executes the new one first, and answers it last.
+TEST_F(UnstableWrites, ThatAreSentAgainDoNotLieOverANewOne) {
+  const File file = open_file("file", "");
+  write(file, 0, "aaaa");
+  server.with([](responder::World& world) {
+    world.tree.lose_unstable();
+    world.write_verifier.bytes[7] ^= 1;
+  });
+  server.hold({.operation = Operation::write});
+  Writing writing = start_write(file, 1, "bb");
+  ASSERT_TRUE(server.wait_for_executed(Operation::write, 2));
+  EXPECT_TRUE(fsync(file));
+  EXPECT_EQ(stable("file"), "aaaa");
+  server.release_held(Responder::Order::as_they_came);
+  EXPECT_TRUE(writing.get());
+  EXPECT_EQ(read(file, 0, 100), "abba");
+  EXPECT_TRUE(fsync(file));
+  EXPECT_EQ(stable("file"), "abba");
   release(file);
 }
 

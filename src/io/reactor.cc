@@ -29,10 +29,13 @@ constexpr uint64_t kLookEveryNs = 20'000;
 // Polling in vain for longer than this gives way to other threads of the processor at each turn:
 // the tenant that we wait for may be one of them. A yield to nobody takes some 300 ns.
 constexpr uint64_t kSpinAloneNs = 3'000;
-// One that takes this long was a yield to somebody. Then the processor is not ours to poll on: for
-// a while queues are left to notifications, since a thread that sleeps gets its turn sooner than
-// one that yields.
-constexpr uint64_t kCrowdedNs = 20'000;
+// One that takes this long was a yield to somebody. A second one right after, or one as long as a
+// time slice, and the processor is not ours to poll on: for a while queues are left to
+// notifications, since a thread that sleeps gets its turn sooner than one that yields. (One alone
+// may have been the kernel's own work.)
+constexpr uint64_t kYieldedNs = 20'000;
+constexpr uint64_t kYieldedAgainNs = 200'000;
+constexpr uint64_t kSliceNs = 1'000'000;
 constexpr uint64_t kCrowdedForNs = 100'000'000;
 
 std::unique_ptr<IoEngine> make_engine(bool io_uring) {
@@ -145,8 +148,7 @@ void Reactor::turn() noexcept {
   if (worked || !ready_.empty()) {
     worked_ns_ = now_ns;
   } else if (!active_.empty() && now_ns - worked_ns_ > kSpinAloneNs) {
-    sched_yield();
-    if (monotonic_ns() - now_ns > kCrowdedNs) crowded_until_ns_ = now_ns + kCrowdedForNs;
+    yield(now_ns);
   }
   if (worked || !active_.empty() || !ready_.empty()) {
     if (now_ns - looked_ns_ < kLookEveryNs) return;
@@ -156,6 +158,16 @@ void Reactor::turn() noexcept {
   if (has_posted_.load(std::memory_order_acquire)) return;
   if (stopping_.load(std::memory_order_acquire) && drained()) return;
   wait(unsent ? 1 : -1);
+}
+
+void Reactor::yield(uint64_t now_ns) noexcept {
+  sched_yield();
+  const uint64_t back_ns = monotonic_ns();
+  const uint64_t took_ns = back_ns - now_ns;
+  if (took_ns <= kYieldedNs) return;
+  const bool again = now_ns - yielded_ns_ < kYieldedAgainNs;
+  yielded_ns_ = back_ns;
+  if (again || took_ns >= kSliceNs) crowded_until_ns_ = back_ns + kCrowdedForNs;
 }
 
 // False when the lead was lost meanwhile.
@@ -202,6 +214,15 @@ void Reactor::activate(Poller& poller) noexcept {
   // It was idle. Would polling for as long as is allowed have caught this?
   const bool polling_pays = monotonic_ns() - poller.polling.last_work_ns < options_.poll_ns_max;
   poller.polling.window_ns = polling_pays ? options_.poll_ns_max : poller.polling.window_ns / 4;
+  add_active(poller);
+}
+
+void Reactor::expect(Poller& poller) noexcept {
+  poller.polling.last_work_ns = monotonic_ns();
+  if (!poller.linked()) add_active(poller);
+}
+
+void Reactor::add_active(Poller& poller) noexcept {
   poller.disarm();
   active_.push_back(poller);
   ++active_count_;

@@ -135,6 +135,9 @@ class Reactor final : private RelayedLoop {
 
   // `poller` has, or may have, work. Does nothing when it is active already.
   void activate(Poller& poller) noexcept;
+  // `poller` has asked for something that will be there soon, perhaps. It is polled from now on for
+  // as long as that has paid so far; activate() judges that, when it comes later.
+  void expect(Poller& poller) noexcept;
   void deactivate(Poller& poller) noexcept;
 
   const char* engine_name() const noexcept { return engine_->name(); }
@@ -147,9 +150,11 @@ class Reactor final : private RelayedLoop {
   void wake() noexcept;
   void turn() noexcept;
   bool run_ready() noexcept;
+  void yield(uint64_t now_ns) noexcept;
   bool poll_active(uint64_t now_ns) noexcept;
   void wait(int timeout_ms) noexcept;
   bool run_posted() noexcept;
+  void add_active(Poller& poller) noexcept;
   bool drained() const noexcept;
 
   Options options_;
@@ -162,6 +167,7 @@ class Reactor final : private RelayedLoop {
   size_t active_count_ = 0;
   std::vector<Watch*> gone_;       // unwatched while events of this wait() are being handed out
   uint64_t worked_ns_ = 0;         // when a turn last found something to do
+  uint64_t yielded_ns_ = 0;        // when a yield last was one to somebody
   uint64_t crowded_until_ns_ = 0;  // queues are not polled in vain until then
   uint64_t looked_ns_ = 0;         // when wait() last looked
   bool rests_ = false;             // the loop waits for events, and was not woken

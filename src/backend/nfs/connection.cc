@@ -172,7 +172,7 @@ void Connection::flush() noexcept {
   }
   // Answers may come soon, though not at once.
   looked_ns_ = monotonic_ns();
-  if (state_ == State::connected) reactor_.activate(*this);
+  if (state_ == State::connected) reactor_.expect(*this);
 }
 
 // Who waits for one answer wants it at once. Where many are on their way they are fetched together:

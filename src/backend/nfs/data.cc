@@ -40,7 +40,7 @@ Op<fuse::WriteOut> NfsFs::nfs_write(Request&, WriteArgs args) {
   const OpenRef open = find_open(args.handle, args.node);
   if (!open) co_return Errno::badf;
   nfs::File& file = files_.at(open->file);
-  ++file.users;
+  const Using keeps(*this, file);
   uint64_t offset = args.offset;
   Errno why = Errno::none;
   // The end of the file is the server's to say; pages that the tenant's kernel kept have a place.
@@ -71,15 +71,15 @@ Op<fuse::WriteOut> NfsFs::nfs_write(Request&, WriteArgs args) {
   }
   // Stored before it is acknowledged: asked for, or there is no more room to keep it.
   const bool synced = (args.flags & (O_SYNC | O_DSYNC)) != 0;
-  if (total > 0 && (synced || kept_writes_.kept() > options_.unstable_bytes_max)) {
-    Op<Unit> storing = store(file);
+  const bool nobody_will = file.opens == 0;  // it was closed meanwhile
+  if (total > 0 && (synced || nobody_will || kept_writes_.kept() > options_.unstable_bytes_max)) {
+    Op<Unit> storing = store_for(open, file);
     const Result<Unit> stored = co_await storing;
     if (!stored) {
       why = stored.error();
       total = 0;
     }
   }
-  --file.users;
   if (total == 0 && why != Errno::none) co_return why;
   co_return fuse::WriteOut{.size = total, .padding = 0};
 }
@@ -143,7 +143,7 @@ Op<Unit> NfsFs::nfs_fallocate(Request& request, FallocateArgs args) {
     co_return Errno::opnotsupp;
   }
   nfs::File& file = files_.at(open->file);
-  ++file.users;
+  const Using keeps(*this, file);
   Op<Unit> storing = store(file);  // what is written again later must not undo this
   Result<Unit> done = co_await storing;
   if (done) {
@@ -162,7 +162,6 @@ Op<Unit> NfsFs::nfs_fallocate(Request& request, FallocateArgs args) {
     done = co_await dropping;
   }
   if (nfs::NodeRow* row = nodes_.find(args.node)) row->cached_change = 0;
-  --file.users;
   co_return done;
 }
 
@@ -198,8 +197,8 @@ Op<fuse::CopyFileRangeOut> NfsFs::nfs_copy_file_range(Request& request, CopyFile
   if (from->lost || to->lost) co_return Errno::io;
   nfs::File& from_file = files_.at(from->file);
   nfs::File& to_file = files_.at(to->file);
-  ++from_file.users;
-  ++to_file.users;
+  const Using keeps_from(*this, from_file);
+  const Using keeps_to(*this, to_file);
   Op<Unit> storing_from = store(from_file);
   Result<Unit> done = co_await storing_from;
   if (done) {
@@ -230,8 +229,6 @@ Op<fuse::CopyFileRangeOut> NfsFs::nfs_copy_file_range(Request& request, CopyFile
     done = co_await dropping;
   }
   if (nfs::NodeRow* row = nodes_.find(args.node_out)) row->cached_change = 0;
-  --from_file.users;
-  --to_file.users;
   if (done.error() == Errno::opnotsupp) {
     no_copy_ = true;
     co_return Errno::nosys;

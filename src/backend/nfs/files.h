@@ -32,8 +32,10 @@ struct File {
   uint32_t users = 0;  // coroutines that have it in their hands
   bool used = false;
 
-  List<KeptWrite> unstable;   // in the order in which the server took them
-  Errno error = Errno::none;  // of a write that was acknowledged: for the next who asks
+  List<KeptWrite> unstable;  // in the order in which the server took them
+  // Of writes that were acknowledged and are lost: each open is told once.
+  Errno error = Errno::none;  // the last
+  uint32_t errors = 0;        // how many
   uint32_t resends = 0;       // how often what is kept was sent again
   AsyncMutex storing;
   AsyncMutex locking;  // one after the other: a stateid comes with the first
@@ -66,6 +68,10 @@ class Files {
   // Nobody has it open, nothing of it is to be stored, and nobody looks at it.
   static bool is_idle(const File& file) noexcept {
     return file.opens == 0 && file.users == 0 && file.unstable.empty();
+  }
+  static void fail(File& file, Errno why) noexcept {
+    file.error = why;
+    ++file.errors;
   }
   void give(File& file) noexcept {
     file.used = false;

@@ -50,11 +50,9 @@ Op<bool> NfsFs::hide_if_open_and_not(const Request& request, nfs::FileHandle par
   if (row == nullptr || row->file == nfs::kNoFile || call.handle == kept) co_return false;
   nfs::File& file = files_.at(row->file);
   if (file.opens == 0 || file.hidden || call.attributes.links > 1) co_return false;
-  ++file.users;
+  const Using keeps(*this, file);
   Op<Unit> hiding = hide(file, parent, name, call.who);
   const Result<Unit> hidden = co_await hiding;
-  --file.users;
-  let_go(file);
   // One that cannot be hidden is removed, and whoever has it open gets ESTALE.
   co_return bool(hidden);
 }

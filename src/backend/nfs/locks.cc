@@ -32,7 +32,8 @@ LockOwner owner_of(const LockArgs& args) noexcept {
 }  // namespace
 
 nfs::Lock* NfsFs::lock_of(nfs::Open& open, const LockOwner& owner) noexcept {
-  const auto found = std::ranges::find(open.locks, owner, &nfs::Lock::owner);
+  const auto found = std::ranges::find_if(
+      open.locks, [&](const nfs::Lock& lock) { return lock.owner == owner && !lock.removed; });
   return found == open.locks.end() ? nullptr : &*found;
 }
 
@@ -136,12 +137,11 @@ Op<Unit> NfsFs::lock_now(OpenRef open, LockArgs args, nfs::Holder* holder) {
   if (open->closing) co_return Errno::badf;
   if (open->lost) co_return Errno::io;
   nfs::File& file = files_.at(open->file);
-  ++file.users;
+  const Using keeps(*this, file);
   co_await file.locking.lock();
   Op<Unit> locking = lock_locked(open, file, args, holder);
   const Result<Unit> done = co_await locking;
   file.locking.unlock(reactor_);
-  --file.users;
   co_return done;
 }
 
@@ -179,9 +179,7 @@ Op<Unit> NfsFs::lock_locked(OpenRef open, nfs::File& file, LockArgs args, nfs::H
     file.locked_change = call.change;
     co_return Unit{};
   }
-  if (!lock->has_stateid) {
-    open->locks.remove_if([lock](const nfs::Lock& each) { return &each == lock; });
-  }
+  if (!lock->has_stateid && lock->ranges.empty()) open->remove_lock(*lock);
   if (call.status() != nfs::Status::denied) co_return done;
   if (holder != nullptr) *holder = call.holder;
   co_return Errno::again;
@@ -221,11 +219,10 @@ Op<Unit> NfsFs::unlock(NodeId node, LockOwner owner, uint64_t begin, uint64_t en
   nfs::NodeRow* row = nodes_.find(node);
   if (row == nullptr || row->file == nfs::kNoFile) co_return Unit{};
   nfs::File& file = files_.at(row->file);
-  ++file.users;
+  const Using keeps(*this, file);
   // Whoever has the lock next is to see what was written under it.
   Op<Unit> storing = store(file);
-  const Result<Unit> stored = co_await storing;
-  if (!stored) file.error = stored.error();  // for the next fsync: the lock goes all the same
+  [[maybe_unused]] const Result<Unit> stored = co_await storing;  // the next fsync tells; it goes
   co_await file.locking.lock();
   Result<Unit> done = Unit{};
   while (done) {
@@ -243,8 +240,6 @@ Op<Unit> NfsFs::unlock(NodeId node, LockOwner owner, uint64_t begin, uint64_t en
     if (done) lock->ranges.unlock(begin, end);
   }
   file.locking.unlock(reactor_);
-  --file.users;
-  let_go(file);
   co_return done;
 }
 
@@ -270,11 +265,11 @@ Op<Unit> NfsFs::forget_lock_owner(NodeId node, LockOwner owner) {
   nfs::NodeRow* row = nodes_.find(node);
   if (row == nullptr || row->file == nfs::kNoFile) co_return Unit{};
   nfs::File& file = files_.at(row->file);
-  ++file.users;
+  const Using keeps(*this, file);
   co_await file.locking.lock();
   nfs::Open* open = states_.first();
   while (open != nullptr) {
-    const nfs::Lock* lock = open->file == file.index ? lock_of(*open, owner) : nullptr;
+    nfs::Lock* lock = open->file == file.index ? lock_of(*open, owner) : nullptr;
     if (lock == nullptr || !lock->ranges.empty()) {
       open = states_.after(*open);
       continue;
@@ -282,14 +277,12 @@ Op<Unit> NfsFs::forget_lock_owner(NodeId node, LockOwner owner) {
     nfs::FreeState call;
     call.stateid = lock->stateid;
     const bool had_one = lock->has_stateid && !open->lost;
-    open->locks.remove_if([&owner](const nfs::Lock& each) { return each.owner == owner; });
+    open->remove_lock(*lock);
     if (!had_one) continue;
     [[maybe_unused]] const Result<Unit> freed = co_await client_.perform(call);
     open = states_.first();  // there may be others now
   }
   file.locking.unlock(reactor_);
-  --file.users;
-  let_go(file);
   co_return Unit{};
 }
 

@@ -106,11 +106,27 @@ class NfsFs final : public FileSystem, private nfs::Recoverer {
                              const nfs::Credential& who);
   Op<Unit> close(nfs::OpenRef open);
   void let_go(nfs::File& file) noexcept;
+  // Keeps a file across what is awaited; what is closed meanwhile goes with the last.
+  class Using {
+   public:
+    Using(NfsFs& fs, nfs::File& file) noexcept : fs_(fs), file_(file) { ++file_.users; }
+    Using(const Using&) = delete;
+    Using& operator=(const Using&) = delete;
+    ~Using() {
+      --file_.users;
+      fs_.let_go(file_);
+    }
+
+   private:
+    NfsFs& fs_;
+    nfs::File& file_;
+  };
   uint32_t share_access(uint32_t flags) const noexcept;
 
   // data (data.cc, storing.cc)
   Op<uint32_t> write_piece(nfs::OpenRef open, nfs::File& file, uint64_t offset, IoView from);
   Op<Unit> store(nfs::File& file);
+  Op<Unit> store_for(nfs::OpenRef open, nfs::File& file);
   Op<Unit> store_kept(nfs::File& file);
   Op<Unit> settle(NodeId node);
   void drop_first(nfs::File& file) noexcept;

@@ -75,6 +75,10 @@ Op<Unit> NfsFs::find_root() {
     call.from = call.handle;
   }
   client_.learned(call.attributes);
+  if (call.attributes.type != nfs::FileType::directory) {
+    log::error("{}: {} is no directory", client_.server(), options_.path);
+    co_return Errno::notdir;
+  }
   if (nodes_.set_root(call.handle, call.attributes) == nullptr) co_return Errno::nomem;
   co_return Unit{};
 }
@@ -85,11 +89,9 @@ Op<Unit> NfsFs::write_again() {
   uint64_t bytes = 0;
   for (nfs::File* file = files_.next(0); file != nullptr;) {
     const uint32_t index = file->index;
-    ++file->users;
+    const Using keeps(*this, *file);
     Op<uint64_t> writing = write_file_again(*file);
     const Result<uint64_t> written = co_await writing;
-    --file->users;
-    let_go(*file);
     if (!written) co_return written.error();
     bytes += *written;
     file = files_.next(index + 1);
@@ -112,7 +114,7 @@ Op<uint64_t> NfsFs::write_file_again(nfs::File& file) {
     if (!written && written.error() != Errno::canceled && !dropped) {
       log::error("{}: {} bytes of file {} are lost with the server's restart: {}", client_.server(),
                  kept->bytes, file.index, describe(written.error()));
-      file.error = written.error();
+      nfs::Files::fail(file, written.error());
     }
     if (dropped) kept_writes_.give(*kept);
     if (written.error() == Errno::canceled) co_return Errno::canceled;

@@ -134,6 +134,15 @@ Op<Unit> OpenStates::reopen_one(Open& open) {
 // False when a lock could not be had; the open is lost then. A lock that is not reclaimed may have
 // been somebody else's meanwhile: it is ours again only when the file is as we left it.
 Op<bool> OpenStates::lock_again(Open& open, bool reclaim) {
+  open.locks_again = true;
+  Op<bool> locking = lock_each_again(open, reclaim);
+  const Result<bool> locked = co_await locking;
+  open.locks_again = false;
+  open.locks.remove_if([](const Lock& lock) { return lock.removed; });
+  co_return locked;
+}
+
+Op<bool> OpenStates::lock_each_again(Open& open, bool reclaim) {
   const File& file = files_.at(open.file);
   for (Lock& lock : open.locks) {
     lock.has_stateid = false;

@@ -35,6 +35,7 @@ class OpenStates {
   Op<Unit> give_back(Open& open);
   Op<Unit> reopen_one(Open& open);
   Op<bool> lock_again(Open& open, bool reclaim);
+  Op<bool> lock_each_again(Open& open, bool reclaim);
   void lose(Open& open, const char* what, Status why) noexcept;
 
   Client& client_;

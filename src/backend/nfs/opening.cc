@@ -46,6 +46,7 @@ Op<fuse::OpenOut> NfsFs::hand_out(nfs::NodeRow& row, const OpenCall& call, uint3
     open->owner = call.owner;
     open->stateid = call.stateid;
     open->who = who;
+    open->errors_told = file->errors;
     handle = opens_.insert(node, open);
   }
   if (!handle) {
@@ -162,10 +163,9 @@ Op<Unit> NfsFs::nfs_flush(Request&, FlushArgs args) {
   const OpenRef open = find_open(args.handle, args.node);
   if (!open) co_return Errno::badf;
   nfs::File& file = files_.at(open->file);
-  ++file.users;
-  Op<Unit> storing = store(file);
+  const Using keeps(*this, file);
+  Op<Unit> storing = store_for(open, file);
   const Result<Unit> stored = co_await storing;
-  --file.users;
   Op<Unit> unlocking = drop_locks(args.node, {.owner = args.lock_owner, .flock = false});
   [[maybe_unused]] const Result<Unit> unlocked = co_await unlocking;
   co_return stored;
@@ -176,10 +176,9 @@ Op<Unit> NfsFs::nfs_fsync(Request&, FsyncArgs args) {
   if (!open) co_return Errno::badf;
   if (open->lost) co_return Errno::io;
   nfs::File& file = files_.at(open->file);
-  ++file.users;
-  Op<Unit> storing = store(file);
+  const Using keeps(*this, file);
+  Op<Unit> storing = store_for(open, file);
   const Result<Unit> stored = co_await storing;
-  --file.users;
   co_return stored;
 }
 
@@ -196,13 +195,13 @@ Op<Unit> NfsFs::nfs_release(Request&, ReleaseArgs args) {
 // which close(2) gives up a lock.
 Op<Unit> NfsFs::close(OpenRef open) {
   nfs::File& file = files_.at(open->file);
-  ++file.users;
+  const Using keeps(*this, file);
   open->closing = true;
   co_await file.locking.lock();
   Op<Unit> unlocking = drop_all_locks(open);
   [[maybe_unused]] const Result<Unit> unlocked = co_await unlocking;
   file.locking.unlock(reactor_);
-  Op<Unit> storing = store(file);
+  Op<Unit> storing = store_for(open, file);
   const Result<Unit> stored = co_await storing;
   if (!open->lost) {
     nfs::Close call(client_);
@@ -218,8 +217,6 @@ Op<Unit> NfsFs::close(OpenRef open) {
     Op<Unit> removing = remove_hidden(hidden);
     [[maybe_unused]] const Result<Unit> removed = co_await removing;
   }
-  --file.users;
-  let_go(file);
   co_return stored;
 }
 

@@ -47,6 +47,7 @@ struct Lock {
   uint32_t pid = 0;  // of the tenant's process
   StateId stateid;
   bool has_stateid = false;
+  bool removed = false;  // while a recovery goes through the list: it goes afterwards
   LockRanges ranges;
 };
 
@@ -63,6 +64,7 @@ class Open : public ListLink<>, public std::enable_shared_from_this<Open> {
   StateId stateid;
   Credential who;
   std::list<Lock, PoolAllocator<Lock>> locks;
+  uint32_t errors_told = 0;  // of File::errors
 
   // Of what the server thinks of it:
   uint32_t round = 0;     // of recovery, in which it was tried
@@ -71,6 +73,16 @@ class Open : public ListLink<>, public std::enable_shared_from_this<Open> {
   bool doubtful = false;  // the server said that it is none
   bool lost = false;      // it cannot be had any more: EIO
   bool closing = false;
+  bool locks_again = false;  // a recovery goes through its locks
+
+  void remove_lock(Lock& lock) noexcept {
+    if (locks_again) {
+      lock.removed = true;
+      lock.ranges.clear();
+    } else {
+      locks.remove_if([&lock](const Lock& each) { return &each == &lock; });
+    }
+  }
 };
 
 using OpenRef = std::shared_ptr<Open>;

@@ -5,6 +5,8 @@
 
 namespace dpfs {
 
+using nfs::OpenRef;
+
 void NfsFs::drop_first(nfs::File& file) noexcept {
   nfs::KeptWrite& kept = *file.unstable.pop_front();
   if (kept.pinned) {
@@ -14,17 +16,28 @@ void NfsFs::drop_first(nfs::File& file) noexcept {
   }
 }
 
-// Stores what was acknowledged so far, and says what went wrong with it since the last time.
+// Stores what was acknowledged so far. An error, too, when somebody else who does so fails
+// meanwhile.
 Op<Unit> NfsFs::store(nfs::File& file) {
-  if (file.unstable.empty() && file.error == Errno::none) co_return Unit{};
+  if (file.unstable.empty()) co_return Unit{};
+  const uint32_t before = file.errors;
   co_await file.storing.lock();
   Op<Unit> storing = store_kept(file);
   const Result<Unit> stored = co_await storing;
   file.storing.unlock(reactor_);
-  const Errno earlier = std::exchange(file.error, Errno::none);
-  if (!stored) co_return stored.error();
-  if (earlier != Errno::none) co_return earlier;
+  if (!stored) nfs::Files::fail(file, stored.error());
+  if (file.errors != before) co_return file.error;
   co_return Unit{};
+}
+
+// For who has it open: what went wrong since he was last told, whoever has found out (as Linux's
+// errseq_t has it).
+Op<Unit> NfsFs::store_for(OpenRef open, nfs::File& file) {
+  Op<Unit> storing = store(file);
+  [[maybe_unused]] const Result<Unit> stored = co_await storing;
+  if (open->errors_told == file.errors) co_return Unit{};
+  open->errors_told = file.errors;
+  co_return file.error;
 }
 
 Op<Unit> NfsFs::store_kept(nfs::File& file) {
@@ -74,11 +87,9 @@ Op<Unit> NfsFs::settle(NodeId node) {
   if (row == nullptr || row->file == nfs::kNoFile) co_return Unit{};
   nfs::File& file = files_.at(row->file);
   if (file.unstable.empty()) co_return Unit{};
-  ++file.users;
+  const Using keeps(*this, file);
   Op<Unit> storing = store(file);
   const Result<Unit> stored = co_await storing;
-  --file.users;
-  let_go(file);
   co_return stored;
 }
 
@@ -86,12 +97,10 @@ Op<Unit> NfsFs::nfs_syncfs(Request&, NodeArgs) {
   Errno why = Errno::none;
   for (nfs::File* file = files_.next(0); file != nullptr;) {
     const uint32_t index = file->index;
-    ++file->users;
+    const Using keeps(*this, *file);
     Op<Unit> storing = store(*file);
     const Result<Unit> stored = co_await storing;
     if (!stored) why = stored.error();
-    --file->users;
-    let_go(*file);
     file = files_.next(index + 1);
   }
   if (why != Errno::none) co_return why;

@@ -135,6 +135,38 @@ TEST_F(UnstableWrites, ThatCannotBeSentAgainAreAnErrorOfFsync) {
   release(file);
 }
 
+TEST_F(UnstableWrites, ThatAreLostAreToldToEachWhoHasTheFileOpenOnce) {
+  const File writer = open_file("file", "");
+  const File reader{writer.node, open(writer.node)};
+  write(writer, 0, "text");
+  server.answer({.operation = Operation::write, .times = kAlways}, Status::nospc);
+  server.restart();
+  EXPECT_EQ(
+      call(&NfsFs::flush, {.node = reader.node, .handle = reader.handle, .lock_owner = 1}).error(),
+      Errno::nospc);
+  EXPECT_TRUE(fsync(reader));
+  EXPECT_EQ(fsync(writer).error(), Errno::nospc);
+  EXPECT_TRUE(fsync(writer));
+  server.clear_rules();
+  const File later{writer.node, open(writer.node)};
+  EXPECT_TRUE(fsync(later));
+  release(later);
+  release(reader);
+  release(writer);
+}
+
+// Linux sends a RELEASE while requests of the same handle are under way only when it is hostile.
+TEST_F(UnstableWrites, OfAFileThatIsClosedMeanwhileAreStored) {
+  const File file = open_file("file", "");
+  server.hold({.operation = Operation::write});
+  Writing writing = start_write(file, 0, "text");
+  ASSERT_TRUE(server.wait_for_executed(Operation::write, 1));
+  release(file);
+  server.release_held(Responder::Order::as_they_came);
+  EXPECT_TRUE(writing.get());
+  EXPECT_EQ(stable("file"), "text");
+}
+
 TEST_F(UnstableWrites, AreSentAgainWhenTheConnectionIsLostOnTheWay) {
   const File file = open_file("file", "");
   write(file, 0, "text");

@@ -43,6 +43,10 @@ void parse_server(std::string_view text, const Url& url, NfsOptions& options) {
     options.server = text.substr(0, colon);
     rest = colon == std::string_view::npos ? std::string_view{} : text.substr(colon);
   }
+  if (!text.starts_with('[') && rest.find(':', 1) != std::string_view::npos) {
+    throw std::invalid_argument(
+        fmt::format("'{}': an IPv6 address goes into [], like [2001:db8::1]", url.text()));
+  }
   if (rest.starts_with(':')) {
     options.port = static_cast<uint16_t>(number_between(1, 65535, rest.substr(1), "port"));
   } else if (!rest.empty()) {

@@ -96,11 +96,18 @@ Url Url::parse(std::string_view text) {
     const size_t equals = option.find('=');
     if (option.empty() || equals == 0) {
       throw std::invalid_argument(
-          fmt::format("'{}' in '{}' is no option: expected key=value", option, text));
+          fmt::format("'{}' in '{}' is no option: expected key=value, or key", option, text));
     }
     const bool has_value = equals != std::string_view::npos;
-    url.options_[std::string(option.substr(0, equals))] = {
-        has_value ? percent_decoded(option.substr(equals + 1), text) : std::string()};
+    const bool added = url.options_
+                           .try_emplace(std::string(option.substr(0, equals)),
+                                        has_value ? percent_decoded(option.substr(equals + 1), text)
+                                                  : std::string())
+                           .second;
+    if (!added) {
+      throw std::invalid_argument(
+          fmt::format("'{}': {} is given twice", text, option.substr(0, equals)));
+    }
     rest.remove_prefix(option.size());
     if (!rest.empty()) rest.remove_prefix(1);
   }

@@ -74,6 +74,11 @@ TEST(Url, OptionWithoutANameIsRefused) {
   }
 }
 
+TEST(Url, OptionGivenTwiceIsRefused) {
+  EXPECT_THROW(Url::parse("nfs://server/x?nconnect=2&nconnect=3"), std::invalid_argument);
+  EXPECT_THROW(Url::parse("nfs://server/x?soft&nocto&soft"), std::invalid_argument);
+}
+
 TEST(Url, OptionWithoutAValueIsASwitch) {
   Url url = Url::parse("nfs://server/path?soft&timeo=10");
   EXPECT_EQ(url.text_option("soft"), "");

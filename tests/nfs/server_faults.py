@@ -241,7 +241,19 @@ def wrong_export(bench):
     raise CheckError("it is mounted")
 
 
+def no_directory(bench):
+    """A share that is a file is refused at the start."""
+    server = bench.server()
+    (server.exported / "file").write_text("text")
+    try:
+        bench.mount(server.url("file"))
+    except CheckError as error:
+        check("is no directory" in str(error), f"it says: {error}")
+        return
+    raise CheckError("it is mounted")
+
+
 QUICK = (restart, killed_server, power_loss, killed_daemon, cut_2_s, daemon_first,
-         daemon_first_soft, wrong_export, ipv6, by_name, refused_security)
+         daemon_first_soft, wrong_export, no_directory, ipv6, by_name, refused_security)
 ALL = (*QUICK, weather, slow_link, restart_after_a_while, cut_12_s, stopped_10_s,
        several_connections)

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Evaluates the NFS back end: what it costs a tenant beside the guest's own NFS client, and how
-fast it is. A real NFS server (Ganesha) on loopback is behind all of it.
+fast it is. A real NFS server (Ganesha) on loopback is behind all of it but the part "client".
 
   tenant           kernel instructions, interrupts and notifications for 4 KiB in the guest
   throughput       by depth 1 to 128, beside libnfs

@@ -150,7 +150,8 @@ Op<CreateOut> NfsFs::nfs_create(Request& request, CreateArgs args) {
   Op<fuse::OpenOut> handing = hand_out(*row, call, call.access, call.who);
   const Result<fuse::OpenOut> out = co_await handing;
   if (!out) {
-    nodes_.forget(*row, 1);
+    row = nodes_.find(NodeId{entry->nodeid});  // a FORGET may have come meanwhile
+    if (row != nullptr) nodes_.forget(*row, 1);
     co_return out.error();
   }
   co_return CreateOut{.entry = *entry, .open = *out};

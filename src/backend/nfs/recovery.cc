@@ -77,7 +77,7 @@ Detached Client::keep_going() noexcept {
     if (there) there = co_await establish();
     if (!there || trouble_ != Trouble::none) {
       phase_ = Phase::away;
-      if (!there && there.error() != Errno::canceled && !stopping_) {
+      if (!there && there.error() != Errno::canceled && !stopping_ && refused_ == Errno::none) {
         say_it_is_gone(describe(there.error()));
       }
       pause_ns = pause_ns == 0 ? kFirstPauseNs : std::min(pause_ns * 2, kPauseNsMax);

@@ -54,7 +54,7 @@ class NfsFsHarness {
  public:
   static constexpr std::string_view kExport = "/export";
 
-  explicit NfsFsHarness(responder::Options of_server = {}, NfsOptions options = {})
+  explicit NfsFsHarness(const responder::Options& of_server = {}, NfsOptions options = {})
       : server(of_server) {
     server.with([](responder::World& world) { world.tree.make_directories(kExport); });
     options.server = of_server.address;

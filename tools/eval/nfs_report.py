@@ -158,9 +158,9 @@ def client_section(results):
     lines = table([OURS, "per second", "CPU of the daemon, us", "p50, us", host.FLOOR], rows)
     return ["## The client alone", "", *lines, *client_targets(results),
             "*Through the device, `dpfs bench` as the tenant, from `nfs_responder --canned`, which "
-            "answers from memory. The daemon has a processor of its own, tenant and server share "
-            "another; CPU is the daemon's for each read, from virtqueue to virtqueue, polling in "
-            "vain included: with two processors, tenant and server keep it waiting.*", ""]
+            "answers from memory. The tenant polls; CPU is the daemon's for each read, from virtqueue "
+            "to virtqueue, polling in vain included. Where there are two processors for the three "
+            "of them, they keep each other waiting.*", ""]
 
 
 def client_targets(results):

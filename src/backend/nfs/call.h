@@ -41,21 +41,26 @@ class Call : public ListLink<> {
 
   // Afterwards: what the server has said.
   Status status() const noexcept { return status_; }
-  // It was sent before a session was lost, so that it may have been done without our hearing of it.
+  // It was sent before a session was lost, or its last operations are to be asked for again: it may
+  // have been done without our hearing of it.
   bool may_have_been_done() const noexcept { return lost_answers_ > 0; }
 
  private:
   friend class Client;
   static constexpr uint32_t kNoSlot = UINT32_MAX;
 
+  void note_lost_answer() noexcept {
+    if (lost_answers_ < UINT8_MAX) ++lost_answers_;
+  }
+
   std::coroutine_handle<> waiter_;
   Status status_ = Status::ok;
   Errno result_ = Errno::none;
   uint32_t slot_ = kNoSlot;
   uint32_t begun_tick_ = 0;
-  uint64_t due_ns_ = 0;       // while it waits for a delay to pass
-  uint8_t delays_ = 0;        // in a row
-  uint8_t lost_answers_ = 0;  // by lost sessions
+  uint64_t due_ns_ = 0;  // while it waits for a delay to pass
+  uint8_t delays_ = 0;   // in a row
+  uint8_t lost_answers_ = 0;
   uint8_t garbled_answers_ = 0;
   uint8_t state_retries_ = 0;
   bool done_ = false;

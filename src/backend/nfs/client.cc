@@ -248,6 +248,8 @@ bool Client::receive_for_slot(uint32_t index, const Record& record) noexcept {
   call.decode(reader);
   if (reader.failed()) return garbled(call, "results that cannot be read");
   call.status_ = reader.status();
+  // All of it may have to be asked again because of an operation behind.
+  if (reader.changed_names() && call.status_ != Status::ok) call.note_lost_answer();
   ++slots_.at(index).sequence;
   release_slot(call);
   dispatch_waiting();
@@ -317,6 +319,7 @@ void Client::sequence_failed(Call& call, Status status) noexcept {
     case Status::retry_uncached_rep:
       // It was done, and its answer not kept: only what may be done twice is asked so.
       ++slots_.at(call.slot_).sequence;
+      call.note_lost_answer();
       release_slot(call);
       waiting_.push_front(call);
       return dispatch_waiting();
@@ -342,6 +345,7 @@ void Client::judge(Call& call) noexcept {
       return wait_and_retry(call);
     case Status::retry_uncached_rep:
       // It was done before its answer was lost, and may be done twice.
+      call.note_lost_answer();
       waiting_.push_front(call);
       return dispatch_waiting();
     case Status::expired:

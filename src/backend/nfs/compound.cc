@@ -123,7 +123,10 @@ bool CompoundReader::next(Operation number) noexcept {
 }
 
 bool CompoundReader::operation(Operation number) noexcept {
-  return next(number) && status_ == Status::ok;
+  if (!next(number) || status_ != Status::ok) return false;
+  changed_names_ = changed_names_ || number == Operation::create || number == Operation::link ||
+                   number == Operation::remove || number == Operation::rename;
+  return true;
 }
 
 bool CompoundReader::operation_or(Operation number, Status other) noexcept {

@@ -117,6 +117,8 @@ class CompoundReader {
   // Data into its place, if it has not been received into it. How many bytes.
   uint32_t data_into(IoView into) noexcept;
 
+  // A name was made or taken away, whatever became of the operations behind it.
+  bool changed_names() const noexcept { return changed_names_; }
   // Of the last operation that there was.
   Status status() const noexcept { return status_; }
   // The reply is none, whatever it says.
@@ -132,6 +134,7 @@ class CompoundReader {
   uint32_t left_ = 0;  // operations
   Status status_ = Status::ok;
   bool failed_ = false;
+  bool changed_names_ = false;
   const char* refusal_ = nullptr;
 };
 

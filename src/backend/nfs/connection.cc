@@ -132,6 +132,15 @@ void Connection::send(Message& message) noexcept {
   reactor_.next_turn(flush_);
 }
 
+void Connection::withdraw(Message& message) noexcept {
+  if (!message.linked()) return;
+  const bool half_sent = unsent_.front() == &message && sent_of_front_ > 0;
+  message.unlink();
+  if (!half_sent) return;
+  sent_of_front_ = 0;
+  fail(Errno::canceled);
+}
+
 void Connection::flush() noexcept {
   while (state_ == State::connected && writable_ && !unsent_.empty()) {
     std::array<iovec, kSendPartsMax> parts;

@@ -63,6 +63,9 @@ class Connection final : Watch, Poller {
   void connect(const Address& address) noexcept;
   // Sends on the reactor's next turn. Only when connected.
   void send(Message& message) noexcept;
+  // Takes back one that was given to send(). Where a part of it has gone out already nothing can
+  // follow that: the connection is given up.
+  void withdraw(Message& message) noexcept;
   // Takes back what is queued, and hears nothing more.
   void close() noexcept;
 

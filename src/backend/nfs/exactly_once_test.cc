@@ -173,6 +173,17 @@ TEST_F(ExactlyOnce, DelayOfSequenceAndOfOperationsIsWaitedFor) {
   expect_no_protocol_errors();
 }
 
+// Such as a GETATTR behind a CREATE: all of it is asked again, and the name is there by then.
+TEST_F(ExactlyOnce, ADelayOfALaterOperationIsNoSecondTry) {
+  server.answer({.operation = Operation::getattr}, Status::delay);
+  EXPECT_TRUE(call(&NfsFs::mkdir, {.parent = NodeId::root, .name = name_of("new"), .mode = 0755}));
+  put("old", "x");
+  const NodeId old = node("old");
+  server.answer({.operation = Operation::getattr}, Status::delay);
+  EXPECT_TRUE(
+      call(&NfsFs::link, {.node = old, .new_parent = NodeId::root, .new_name = name_of("other")}));
+}
+
 TEST_F(ExactlyOnce, OperationsThatChangeSomethingAskTheSlotToKeepTheAnswer) {
   const File file = open_file("file", "hello");
   put("other", "");

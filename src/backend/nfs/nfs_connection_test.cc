@@ -376,6 +376,49 @@ TEST_F(NfsConnection, CloseTakesBackWhatIsQueued) {
   turn();  // nothing is left of it for a turn to come
 }
 
+TEST_F(NfsConnection, MessageThatWasNotBegunIsTakenBackWithoutATrace) {
+  connect();
+  Message one;
+  Message two;
+  one.head = bytes_of("ONE_");
+  two.head = bytes_of("TWO_");
+  call([&] {
+    connection->send(one);
+    connection->send(two);
+    connection->withdraw(one);
+    connection->withdraw(one);  // it is out already
+    EXPECT_FALSE(one.linked());
+    EXPECT_TRUE(connection->is_connected());
+  });
+  std::array<char, 4> came{};
+  EXPECT_EQ(recv(server.get(), came.data(), came.size(), MSG_WAITALL), 4);
+  EXPECT_EQ(std::string_view(came.data(), came.size()), "TWO_");
+  turn();  // the reactor has done with it
+}
+
+// The server would take what follows for the rest of it.
+TEST_F(NfsConnection, MessageThatIsHalfSentIsTakenBackWithTheConnection) {
+  connect();
+  const std::vector<uint8_t> more_than_fits(64u << 20);
+  Message message;
+  message.head = bytes_of("HEAD");
+  message.tail = more_than_fits;
+  Message behind;
+  behind.head = bytes_of("MORE");
+  call([&] {
+    connection->send(message);
+    connection->send(behind);
+  });
+  char byte;
+  ASSERT_EQ(recv(server.get(), &byte, 1, 0), 1);
+  call([&] { connection->withdraw(message); });
+  owner.wait_until_lost();
+  call([&] {
+    EXPECT_FALSE(message.linked());
+    connection->close();
+  });
+}
+
 // Long data, received into the tenant's memory.
 class PlacedData : public NfsConnection {
  protected:

@@ -322,7 +322,7 @@ void Client::take_back_calls() noexcept {
     Call& call = *of_slot;
     if (call.linked()) call.unlink();
     call.slot_ = Call::kNoSlot;
-    if (call.lost_answers_ < 255) ++call.lost_answers_;
+    call.note_lost_answer();
     waiting_.push_front(call);
   }
 }
@@ -332,7 +332,7 @@ void Client::take_back_calls() noexcept {
 // server would not know it for the same.
 void Client::cancel_recovery_calls() noexcept {
   if (Call* control = std::exchange(control_, nullptr)) {
-    if (control_message_.linked()) control_message_.unlink();
+    connections_[control_connection_]->withdraw(control_message_);
     finish(*control, Errno::canceled);
   }
   for (List<Call>* calls : {&waiting_, &delayed_}) {
@@ -353,7 +353,7 @@ void Client::cancel_recovery_calls() noexcept {
     slot.call = nullptr;
     call.slot_ = Call::kNoSlot;
     if (!slot.message.tail.empty()) {  // data that its owner may give away now
-      if (slot.message.linked()) slot.message.unlink();
+      connection_of(i).withdraw(slot.message);
       trouble_ = Trouble::session;
     }
     finish(call, Errno::canceled);

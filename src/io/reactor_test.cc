@@ -15,39 +15,10 @@
 #include <thread>
 
 #include "base/op.h"
+#include "io/reactor_harness.h"
 
 namespace dpfs {
 namespace {
-
-class RunningReactor {
- public:
-  explicit RunningReactor(const Reactor::Options& options = {}) : reactor(options) {
-    thread_ = std::thread([this] { reactor.run(); });
-  }
-  ~RunningReactor() {
-    reactor.stop();
-    thread_.join();
-  }
-  // Runs `task` on the reactor and waits until it is done.
-  void call(std::function<void()> task) {
-    std::promise<void> done;
-    reactor.post([&] {
-      task();
-      done.set_value();
-    });
-    done.get_future().wait();
-  }
-  // What `question` says on the reactor.
-  int says(const std::function<int()>& question) {
-    int answer = 0;
-    call([&] { answer = question(); });
-    return answer;
-  }
-  Reactor reactor;
-
- private:
-  std::thread thread_;
-};
 
 Fd file_with(std::string_view text) {
   char path[] = "/tmp/dpfs_reactor_test_XXXXXX";

@@ -12,6 +12,7 @@
 #include "base/monotonic.h"
 #include "base/op.h"
 #include "io/async_mutex.h"
+#include "io/reactor_harness.h"
 #include "io/signal.h"
 
 namespace dpfs {
@@ -20,41 +21,16 @@ namespace {
 constexpr uint64_t kMillisecondNs = 1'000'000;
 constexpr uint64_t kLongNs = 3'600'000 * kMillisecondNs;
 
-Detached after_a_turn(Reactor& reactor, std::promise<void>& done) {
-  co_await NextTurn(reactor);
-  done.set_value();
-}
-
 // A reactor on a thread of its own, with timers.
-class Waiting : public testing::Test {
+class Waiting : public testing::Test, public RunningReactor {
  protected:
-  Waiting() : thread_([this] { reactor.run(); }) {
+  Waiting() : RunningReactor({.io_uring = false}) {
     call([&] { timers = std::make_unique<Timers>(reactor); });
   }
   ~Waiting() override {
     call([&] { timers.reset(); });
-    reactor.stop();
-    thread_.join();
   }
-  void call(const std::function<void()>& task) {
-    std::promise<void> done;
-    reactor.post([&] {
-      task();
-      done.set_value();
-    });
-    done.get_future().wait();
-  }
-  // Returns when a turn is over: what was ready before has been done.
-  void turn() {
-    std::promise<void> done;
-    reactor.post([&] { after_a_turn(reactor, done); });
-    done.get_future().wait();
-  }
-  Reactor reactor{Reactor::Options{.io_uring = false}};
   std::unique_ptr<Timers> timers;
-
- private:
-  std::thread thread_;
 };
 
 struct Ring final : Timer {

@@ -25,6 +25,7 @@
 #include "base/op.h"
 #include "fuse/fuzz_input.h"
 #include "guest/fake_guest.h"
+#include "io/reactor_harness.h"
 
 namespace dpfs::nfs {
 namespace {
@@ -34,18 +35,12 @@ constexpr size_t kMemoryBytes = 512 * 1024;
 constexpr size_t kStreamMax = 1024 * 1024;
 constexpr uint32_t kLastFragment = 0x80000000;
 
-Detached after_a_turn(Reactor& reactor, std::promise<void>& done) {
-  co_await NextTurn(reactor);
-  done.set_value();
-}
-
 // One reactor and one server for all runs.
-struct House {
-  Reactor reactor{Reactor::Options{.io_uring = false}};
+struct House : RunningReactor {
   Fd listener{socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
   Address address;
 
-  House() {
+  House() : RunningReactor({.io_uring = false}) {
     signal(SIGPIPE, SIG_IGN);
     sockaddr_in any{};
     any.sin_family = AF_INET;
@@ -54,21 +49,6 @@ struct House {
     DPFS_ASSERT(listen(listener.get(), 8) == 0);
     address.size = sizeof address.bytes;
     getsockname(listener.get(), reinterpret_cast<sockaddr*>(&address.bytes), &address.size);
-    std::thread([this] { reactor.run(); }).detach();
-  }
-  void call(const std::function<void()>& task) {
-    std::promise<void> done;
-    reactor.post([&] {
-      task();
-      done.set_value();
-    });
-    done.get_future().wait();
-  }
-  // Returns when a turn is over: what was ready before has been done.
-  void turn() {
-    std::promise<void> done;
-    reactor.post([&] { after_a_turn(reactor, done); });
-    done.get_future().wait();
   }
 };
 House& house() {

@@ -20,6 +20,7 @@
 
 #include "base/op.h"
 #include "guest/fake_guest.h"
+#include "io/reactor_harness.h"
 
 namespace dpfs::nfs {
 namespace {
@@ -122,14 +123,9 @@ class Owner final : public ConnectionOwner {
   std::vector<Came> came_;
 };
 
-Detached after_a_turn(Reactor& reactor, std::promise<void>& done) {
-  co_await NextTurn(reactor);
-  done.set_value();
-}
-
-class NfsConnection : public testing::Test {
+class NfsConnection : public testing::Test, public RunningReactor {
  protected:
-  NfsConnection() : thread_([this] { reactor.run(); }) {
+  NfsConnection() {
     sockaddr_in any{};
     any.sin_family = AF_INET;
     any.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
@@ -141,8 +137,6 @@ class NfsConnection : public testing::Test {
   }
   ~NfsConnection() override {
     call([&] { connection.reset(); });
-    reactor.stop();
-    thread_.join();
   }
 
   void connect() {
@@ -151,20 +145,6 @@ class NfsConnection : public testing::Test {
     const int on = 1;
     setsockopt(server.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     owner.wait_until_connected();
-  }
-  void call(const std::function<void()>& task) {
-    std::promise<void> done;
-    reactor.post([&] {
-      task();
-      done.set_value();
-    });
-    done.get_future().wait();
-  }
-  // Returns when a turn is over: what was ready before has been done.
-  void turn() {
-    std::promise<void> done;
-    reactor.post([&] { after_a_turn(reactor, done); });
-    done.get_future().wait();
   }
   void say(std::string_view bytes) {
     while (!bytes.empty()) {
@@ -188,15 +168,11 @@ class NfsConnection : public testing::Test {
     return text;
   }
 
-  Reactor reactor{Reactor::Options{}};
   Fd listener{socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
   Address address;
   Owner owner;
   std::unique_ptr<Connection> connection;
   Fd server;
-
- private:
-  std::thread thread_;
 };
 
 Bytes bytes_of(std::string_view text) {

@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "backend/nfs/nfs_fs.h"
+#include "fuse/dirent_writer.h"
 #include "responder/responder.h"
 
 namespace dpfs::nfs {
@@ -151,6 +152,37 @@ class NfsFsHarness {
   Result<CreateOut> create(std::string_view name, uint32_t flags = O_RDWR | O_CREAT) {
     return call(&NfsFs::create,
                 {.parent = NodeId::root, .name = name_of(name), .flags = flags, .mode = 0644});
+  }
+
+  // Names in the order in which they came, through replies of `room` bytes.
+  std::vector<std::string> list(NodeId node, bool plus, size_t room = 65536) {
+    const Result<fuse::OpenOut> opened = call(&NfsFs::opendir, {.node = node, .flags = O_RDONLY});
+    EXPECT_TRUE(opened);
+    std::vector<char> buffer(room);
+    const iovec part{buffer.data(), buffer.size()};
+    std::vector<std::string> names;
+    uint64_t offset = 0;
+    while (true) {
+      const Result<uint32_t> bytes =
+          call(plus ? &NfsFs::readdirplus : &NfsFs::readdir, {.node = node,
+                                                              .handle = Handle{opened->fh},
+                                                              .offset = offset,
+                                                              .into = IoView({&part, 1})});
+      EXPECT_TRUE(bytes) << describe(bytes.error());
+      if (!bytes || *bytes == 0) break;
+      IoView left = IoView({&part, 1}).first(*bytes);
+      while (!left.empty()) {
+        if (plus) left.skip(sizeof(fuse::EntryOut));
+        const fuse::Dirent head = *left.load<fuse::Dirent>();
+        std::string name(head.namelen, '\0');
+        left.copy_out(name.data(), name.size());
+        left.skip(fuse::dirent_size(head.namelen) - sizeof head - head.namelen);
+        names.push_back(name);
+        offset = head.off;
+      }
+    }
+    EXPECT_TRUE(call(&NfsFs::releasedir, {.node = node, .handle = Handle{opened->fh}}));
+    return names;
   }
 
   // A READ or a WRITE with the memory that it is about.

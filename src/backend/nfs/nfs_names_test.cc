@@ -33,36 +33,6 @@ class NfsNames : public testing::Test, public NfsFsHarness {
                                   .new_name = name_of(to),
                                   .flags = flags});
   }
-  // Names in the order in which they came, through replies of `room` bytes.
-  std::vector<std::string> list(NodeId node, size_t room, bool plus) {
-    const Result<fuse::OpenOut> opened = call(&NfsFs::opendir, {.node = node, .flags = O_RDONLY});
-    EXPECT_TRUE(opened);
-    std::vector<char> buffer(room);
-    const iovec part{buffer.data(), buffer.size()};
-    std::vector<std::string> names;
-    uint64_t offset = 0;
-    while (true) {
-      const Result<uint32_t> bytes =
-          call(plus ? &NfsFs::readdirplus : &NfsFs::readdir, {.node = node,
-                                                              .handle = Handle{opened->fh},
-                                                              .offset = offset,
-                                                              .into = IoView({&part, 1})});
-      EXPECT_TRUE(bytes) << describe(bytes.error());
-      if (!bytes || *bytes == 0) break;
-      IoView left = IoView({&part, 1}).first(*bytes);
-      while (!left.empty()) {
-        if (plus) left.skip(sizeof(fuse::EntryOut));
-        const fuse::Dirent head = *left.load<fuse::Dirent>();
-        std::string name(head.namelen, '\0');
-        left.copy_out(name.data(), name.size());
-        left.skip(fuse::dirent_size(head.namelen) - sizeof head - head.namelen);
-        names.push_back(name);
-        offset = head.off;
-      }
-    }
-    EXPECT_TRUE(call(&NfsFs::releasedir, {.node = node, .handle = Handle{opened->fh}}));
-    return names;
-  }
 };
 
 TEST_F(NfsNames, WhoAsksIsToldToTheServer) {
@@ -106,7 +76,7 @@ TEST_F(NfsNames, EveryEntryIsListedOnceWhateverTheRoom) {
   const NodeId directory = node("dir");
   for (const bool plus : {false, true}) {
     for (const size_t room : {512u, 4096u, 65536u}) {
-      const std::vector<std::string> names = list(directory, room, plus);
+      const std::vector<std::string> names = list(directory, plus, room);
       EXPECT_EQ(names.size(), expected.size()) << room;
       EXPECT_TRUE(std::set(names.begin(), names.end()) == expected) << room;
     }
@@ -120,7 +90,7 @@ TEST_F(NfsNames, AFileThatIsRemovedWhileItIsOpenIsThereUntilItIsClosed) {
   EXPECT_EQ(look_up(NodeId::root, "file").error(), Errno::noent);
   EXPECT_EQ(read(file, 0, 100), "contents");
   EXPECT_EQ(write(file, 0, "CONTENTS"), 8u);
-  const std::vector<std::string> names = list(NodeId::root, 4096, true);
+  const std::vector<std::string> names = list(NodeId::root, true, 4096);
   EXPECT_EQ(names, (std::vector<std::string>{".", ".."}));
   const Result<fuse::AttrOut> attributes = call(&NfsFs::getattr, {.node = file.node});
   ASSERT_TRUE(attributes);
@@ -344,7 +314,7 @@ TEST_F(NfsLongHandles, AreGivenBackAsTheyAre) {
   ASSERT_TRUE(rename("new", "file"));
   release(file);
   for (int i = 0; i < 50; ++i) put("dir/" + std::to_string(i), "");
-  EXPECT_EQ(list(node("dir"), 4096, true).size(), 52u);
+  EXPECT_EQ(list(node("dir"), true, 4096).size(), 52u);
 }
 
 }  // namespace

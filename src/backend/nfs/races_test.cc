@@ -19,35 +19,6 @@ using Expiry = Responder::Expiry;
 class Races : public testing::Test, public NfsFsHarness {
  protected:
   Races() : NfsFsHarness({.grace_ms = 600'000}) {}
-  std::vector<std::string> list(NodeId node, bool plus) {
-    const Result<fuse::OpenOut> opened = call(&NfsFs::opendir, {.node = node, .flags = O_RDONLY});
-    EXPECT_TRUE(opened);
-    std::vector<char> buffer(1 << 16);
-    const iovec part{buffer.data(), buffer.size()};
-    std::vector<std::string> names;
-    uint64_t offset = 0;
-    while (true) {
-      const Result<uint32_t> bytes =
-          call(plus ? &NfsFs::readdirplus : &NfsFs::readdir, {.node = node,
-                                                              .handle = Handle{opened->fh},
-                                                              .offset = offset,
-                                                              .into = IoView({&part, 1})});
-      EXPECT_TRUE(bytes) << describe(bytes.error());
-      if (!bytes || *bytes == 0) break;
-      IoView left = IoView({&part, 1}).first(*bytes);
-      while (!left.empty()) {
-        if (plus) left.skip(sizeof(fuse::EntryOut));
-        const fuse::Dirent head = *left.load<fuse::Dirent>();
-        std::string name(head.namelen, '\0');
-        left.copy_out(name.data(), name.size());
-        left.skip(fuse::dirent_size(head.namelen) - sizeof head - head.namelen);
-        names.push_back(name);
-        offset = head.off;
-      }
-    }
-    EXPECT_TRUE(call(&NfsFs::releasedir, {.node = node, .handle = Handle{opened->fh}}));
-    return names;
-  }
 };
 
 TEST_F(Races, AListingWhoseAnswerWasGarbledHasEachNameOnce) {

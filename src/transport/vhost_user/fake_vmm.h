@@ -23,7 +23,7 @@
 
 #include "base/assert.h"
 #include "base/fd.h"
-#include "io/reactor.h"
+#include "io/reactor_harness.h"
 #include "transport/vhost_user/protocol.h"
 #include "transport/vhost_user/server.h"
 #include "virtio/fake_ring.h"
@@ -37,29 +37,6 @@ inline size_t open_descriptors() {
   }
   return count;
 }
-
-class RunningReactor {
- public:
-  RunningReactor() : reactor(Reactor::Options{.poll_ns_max = 0}) {
-    thread_ = std::thread([this] { reactor.run(); });
-  }
-  ~RunningReactor() {
-    reactor.stop();
-    thread_.join();
-  }
-  void call(const std::function<void()>& task) {
-    std::promise<void> done;
-    reactor.post([&] {
-      task();
-      done.set_value();
-    });
-    done.get_future().wait();
-  }
-  Reactor reactor;
-
- private:
-  std::thread thread_;
-};
 
 // A Server at an address that has no name in the file system.
 class RunningServer {
@@ -90,7 +67,7 @@ class RunningServer {
   RunningReactor& running() noexcept { return running_; }
 
  private:
-  RunningReactor running_;
+  RunningReactor running_{Reactor::Options{.poll_ns_max = 0}};
   sockaddr_un address_{};
   socklen_t address_size_ = 0;
   std::optional<Server> server_;

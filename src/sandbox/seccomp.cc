@@ -40,8 +40,8 @@ constexpr const char* kCalls[] = {
     "capget", "capset", "getuid", "geteuid", "getgid", "getegid",
     // Waiting, and being told.
     "epoll_ctl", "epoll_wait", "epoll_pwait", "epoll_pwait2", "poll", "ppoll", "ppoll_time64",
-    "eventfd2", "pipe2", "timerfd_settime", "timerfd_settime64", "timer_create", "timer_settime",
-    "timer_settime64", "timer_delete", "io_uring_enter",
+    "eventfd2", "pipe2", "timerfd_create", "timerfd_settime", "timerfd_settime64", "timer_create",
+    "timer_settime", "timer_settime64", "timer_delete", "io_uring_enter",
     // The VMM's socket. Its listening one was made at the start.
     "accept4", "recvmsg", "recvfrom", "sendmsg", "sendto", "getsockopt", "getsockname", "shutdown",
     // Memory. mmap and mprotect: below.

@@ -124,6 +124,9 @@ class HeldInterrupts : public testing::Test {
   void answer(int count, bool newest = false) {
     for (int i = 0; i < count; ++i) {
       server_->running().call([&] { EXPECT_TRUE(fs_.release(newest)); });
+      // One by one: those that are shown together may be a burst.
+      server_->running().turn();
+      server_->running().call([] {});
     }
   }
   bool shown(uint16_t answers) {

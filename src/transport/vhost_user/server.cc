@@ -108,7 +108,6 @@ Fd adopt_listening(int number) {
 
 Server::Server(Reactor& reactor, DeviceOptions options, FileSystem& fs, Fd listening)
     : reactor_(reactor),
-      timers_(reactor),
       options_(std::move(options)),
       fs_(fs),
       listening_(std::move(listening)),
@@ -117,7 +116,16 @@ Server::Server(Reactor& reactor, DeviceOptions options, FileSystem& fs, Fd liste
 Server::~Server() { DPFS_ASSERT(!taken_); }
 
 bool Server::open() noexcept {
-  if (!reactor_.watch(listening_.get(), *this)) return false;
+  try {
+    timers_ = std::make_unique<Timers>(reactor_);
+  } catch (const std::exception& error) {
+    log::error("{}: {}", options_.tag, error.what());
+    return false;
+  }
+  if (!reactor_.watch(listening_.get(), *this)) {
+    timers_.reset();
+    return false;
+  }
   accept_next();
   return true;
 }
@@ -126,8 +134,13 @@ void Server::close(std::function<void()> closed) noexcept {
   closing_ = true;
   closed_ = std::move(closed);
   reactor_.unwatch(listening_.get(), *this);
-  if (!taken_) return closed_();
+  if (!taken_) return finish_closing();
   if (connection_ != nullptr) connection_->close();
+}
+
+void Server::finish_closing() noexcept {
+  timers_.reset();
+  closed_();
 }
 
 void Server::ready() noexcept { accept_next(); }
@@ -147,7 +160,7 @@ void Server::accept_next() noexcept {
     taken_ = true;
     log::info("{}: a VMM has connected", options_.tag);
     ConnectionOwner& owner = *this;
-    connection_ = std::make_unique<Connection>(reactor_, timers_, owner, options_, fs_, counters_,
+    connection_ = std::make_unique<Connection>(reactor_, *timers_, owner, options_, fs_, counters_,
                                                std::move(socket));
     if (!connection_->open()) connection_->close();
   }
@@ -174,7 +187,7 @@ void Server::connection_closed() noexcept {
     const bool heard = connection_ != nullptr && connection_->heard();
     connection_.reset();
     taken_ = false;
-    if (closing_) return closed_();
+    if (closing_) return finish_closing();
     if (gone_ && heard) return gone_();
     accept_next();
   });

@@ -40,9 +40,10 @@ class Server final : private Watch, private ConnectionOwner {
   void connection_closed() noexcept override;
   void accept_next() noexcept;
   void turn_away() noexcept;
+  void finish_closing() noexcept;
 
   Reactor& reactor_;
-  Timers timers_;
+  std::unique_ptr<Timers> timers_;  // while it is open: they are the running reactor's
   DeviceOptions options_;
   FileSystem& fs_;
   Fd listening_;

@@ -65,9 +65,11 @@ function(dpfs_fuzz source room)
 endfunction()
 
 # dpfs_room_folder(ROOM FOLDER [USES rooms...] [TEST_USES rooms...] [PUBLIC_LIBRARIES ...]
-#                  [PRIVATE_LIBRARIES ...])
+#                  [PRIVATE_LIBRARIES ...] [OWN_LIBRARIES ...])
 function(dpfs_room_folder room folder)
-  cmake_parse_arguments(PARSE_ARGV 2 arg "" "" "USES;TEST_USES;PUBLIC_LIBRARIES;PRIVATE_LIBRARIES")
+  cmake_parse_arguments(PARSE_ARGV 2 arg "" "" 
+    "USES;TEST_USES;PUBLIC_LIBRARIES;PRIVATE_LIBRARIES;OWN_LIBRARIES")
+  list(APPEND arg_PRIVATE_LIBRARIES ${arg_OWN_LIBRARIES})
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/${folder}/*.cc")
   set(tests ${sources})
   set(benches ${sources})
@@ -114,14 +116,16 @@ function(dpfs_room room)
 endfunction()
 
 # dpfs_rooms_in(GROUP ...): each folder of src/GROUP is a room GROUP_<folder>, and dpfs_GROUP_all is
-# all of them. Siblings never see each other.
+# all of them. Siblings never see each other. One that needs libraries of its own has them in
+# dpfs_GROUP_<folder>_LIBRARIES; they are PRIVATE_LIBRARIES.
 function(dpfs_rooms_in group)
   add_library("dpfs_${group}_all" INTERFACE)
   file(GLOB folders CONFIGURE_DEPENDS LIST_DIRECTORIES true "${PROJECT_SOURCE_DIR}/src/${group}/*")
   foreach(folder IN LISTS folders)
     if(IS_DIRECTORY "${folder}")
       get_filename_component(name "${folder}" NAME)
-      dpfs_room_folder("${group}_${name}" "src/${group}/${name}" ${ARGN})
+      dpfs_room_folder("${group}_${name}" "src/${group}/${name}" ${ARGN}
+        OWN_LIBRARIES ${dpfs_${group}_${name}_LIBRARIES})
       target_link_libraries("dpfs_${group}_all" INTERFACE "dpfs_${group}_${name}")
     endif()
   endforeach()

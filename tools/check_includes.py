@@ -71,6 +71,8 @@ HEAVY = {
     "CLI/": {"daemon", "driver", "cli", "responder"},
     "toml++/": {"daemon"},
     "nlohmann/": {"daemon", "driver", "cli"},
+    "rocksdb/": {"backend"},
+    "hiredis/": {"backend"},
 }
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')

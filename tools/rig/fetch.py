@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Fetches once what the VM tenant is made of, and what it works with: QEMU, a Debian kernel, guest
-programs, virtiofsd, NFS-Ganesha.
+programs, virtiofsd, NFS-Ganesha, Valkey.
 
 Nothing is installed and root is not needed: the packages are unpacked into a folder outside of the
 source tree, ${DPFS_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/dpfs}, and run from there. Quick when
@@ -98,7 +98,8 @@ def fetch(folder, on_message):
         kit.initramfs.write_bytes(kit.build_initramfs())
         # The programs prove that they start before anybody relies on the kit.
         versions = {"qemu": kit.version(kit.qemu()), "virtiofsd": kit.version(kit.virtiofsd()),
-                    "ganesha": kit.version(kit.ganesha(), "-v"), "suite": recipe.SUITE,
+                    "ganesha": kit.version(kit.ganesha(), "-v"),
+                    "valkey": kit.version(kit.valkey()), "suite": recipe.SUITE,
                     "packages": sorted(package.name for package in packages)}
         (kit.folder / "manifest.json").write_text(json.dumps(versions, indent=2) + "\n")
         # There without a manifest: somebody's broken copy.

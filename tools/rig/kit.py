@@ -57,6 +57,9 @@ class Kit:
     def ganesha(self, *arguments):
         return self.command("usr/bin/ganesha.nfsd", *arguments)
 
+    def valkey(self, *arguments):
+        return self.command("usr/bin/valkey-server", *arguments)
+
     def version(self, command, option="--version"):
         """The first dotted number that a program prints when asked for its version."""
         text = subprocess.run([*command, option], stdin=subprocess.DEVNULL,

@@ -4,7 +4,7 @@
 Everything comes from one Debian suite and runs through that suite's own C library, so the same bits
 run on any Debian host, nothing is installed, and one package index is all that has to be read.
 Trixie has what the tests want: QEMU 10.0, the 6.12 cloud kernel (FUSE, VIRTIO_FS and VIRTIO_PCI
-built in), virtiofsd 1.13 and NFS-Ganesha 6.5. Installed, Ganesha would start itself and rpcbind as
+built in), virtiofsd 1.13, NFS-Ganesha 6.5 and Valkey 8.1. Installed, Ganesha would start itself and rpcbind as
 services, and each Debian would test against another version.
 """
 import hashlib
@@ -30,6 +30,9 @@ PACKAGES = (
     # For the disks that Ganesha exports.
     "btrfs-progs",
     "e2fsprogs",
+    # For the key-value back end. The program itself is in the package of its tools.
+    "valkey-server",
+    "valkey-tools",
 )
 # A meta package: the kernel proper is what it depends on.
 KERNEL_PACKAGE = "linux-image-cloud-amd64"

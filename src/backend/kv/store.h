@@ -121,7 +121,8 @@ struct Write {
     add,    // the value is a number (8 bytes, big-endian, two's complement; absent is 0): plus
             // `number`
     patch,  // `value` and `payload` lie at `number` in the value from now on. What was there
-            // outside of them stays; a gap is zeros; absent counts as empty
+            // outside of them stays; a gap is zeros; absent counts as empty. Of no bytes it
+            // changes nothing
     cut,    // the value has at most `number` bytes; absent stays absent
             // patch and cut: only of records that are single or spread
   };

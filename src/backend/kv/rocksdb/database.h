@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+// Database: a RocksDB database that this process has open, for all who use it.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "backend/kv/rocksdb/commit_queue.h"
+#include "backend/kv/rocksdb/rocksdb_store.h"
+#include "backend/kv/rocksdb/settings.h"
+#include "backend/kv/rocksdb/sync_queue.h"
+#include "base/fd.h"
+
+namespace rocksdb {
+class ColumnFamilyHandle;
+class DB;
+}  // namespace rocksdb
+
+namespace dpfs::kv::rocks {
+
+// From any thread.
+class Database {
+ public:
+  // Waits for the disk. Nothing, and `why`, where it cannot be had: rocksdb_store.h says which.
+  static std::unique_ptr<Database> open(Fd folder, const RocksdbOptions& options,
+                                        Errno& why) noexcept;
+  Database(const Database&) = delete;
+  Database& operator=(const Database&) = delete;
+  ~Database();
+
+  rocksdb::DB& db() const noexcept { return *db_; }
+  rocksdb::ColumnFamilyHandle* family_of(Collection collection) const noexcept {
+    return is_contents(collection) ? contents_ : metadata_;
+  }
+  CommitQueue& commits() noexcept { return commits_; }
+  SyncQueue& syncs() noexcept { return syncs_; }
+  Result<Store::Space> space() const noexcept;
+
+ private:
+  explicit Database(Fd folder) noexcept;
+  Errno open_files(const RocksdbOptions& options) noexcept;
+  Errno check_format(const RocksdbOptions& options) noexcept;
+
+  Fd folder_;
+  std::unique_ptr<rocksdb::DB> db_;
+  rocksdb::ColumnFamilyHandle* metadata_ = nullptr;
+  rocksdb::ColumnFamilyHandle* contents_ = nullptr;
+  CommitQueue commits_{*this};
+  SyncQueue syncs_{*this};
+};
+
+}  // namespace dpfs::kv::rocks

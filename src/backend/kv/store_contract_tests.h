@@ -1,0 +1,6 @@
+// SPDX-License-Identifier: Apache-2.0
+// All tests that every engine passes; see store_contract.h.
+#pragma once
+
+#include "backend/kv/store_contract_commits.h"
+#include "backend/kv/store_contract_records.h"

@@ -117,15 +117,13 @@ size_t PosixAcl::encode(std::span<char> into) const noexcept {
   return bytes();
 }
 
-AclEntry* PosixAcl::find(AclTag tag) noexcept {
-  const std::span<AclEntry> all(entries_.data(), count_);
-  const auto found = std::ranges::find(all, tag, &AclEntry::tag);
-  return found == all.end() ? nullptr : &*found;
-}
-
 AclEntry& PosixAcl::group_class() noexcept {
-  AclEntry* mask = find(AclTag::mask);
-  return mask != nullptr ? *mask : *find(AclTag::owning_group);
+  AclEntry* group = nullptr;  // the mask stands behind the owning group
+  for (AclEntry& entry : std::span<AclEntry>(entries_.data(), count_)) {
+    if (entry.tag == AclTag::owning_group || entry.tag == AclTag::mask) group = &entry;
+  }
+  DPFS_ASSERT(group != nullptr);
+  return *group;
 }
 
 uint32_t PosixAcl::mode_of(uint32_t mode) const noexcept {

@@ -79,7 +79,6 @@ class PosixAcl {
   friend struct Inherited inherit(const PosixAcl& default_acl, uint32_t mode, uint32_t umask,
                                   PosixAcl& access) noexcept;
 
-  AclEntry* find(AclTag tag) noexcept;
   // The entry that a mode's bits of the group stand for: the mask, or the owning group.
   AclEntry& group_class() noexcept;
 

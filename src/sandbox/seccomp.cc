@@ -35,6 +35,8 @@ constexpr const char* kCalls[] = {
     "fchmodat", "fchmodat2", "fchown", "fchownat", "utimensat", "utimensat_time64", "fchdir",
     "umask", "getxattr", "lgetxattr", "fgetxattr", "setxattr", "lsetxattr", "fsetxattr",
     "listxattr", "llistxattr", "flistxattr", "removexattr", "lremovexattr", "fremovexattr",
+    // RocksDB's own ways to do what the calls above do.
+    "access", "mkdir", "readahead", "readlink", "rename", "rmdir",
     // Whose files.
     "setfsuid", "setfsuid32", "setfsgid", "setfsgid32", "setgroups", "setgroups32", "getgroups",
     "capget", "capset", "getuid", "geteuid", "getgid", "getegid",

@@ -3,4 +3,6 @@
 #pragma once
 
 #include "backend/kv/store_contract_commits.h"
+#include "backend/kv/store_contract_crash.h"
+#include "backend/kv/store_contract_random.h"
 #include "backend/kv/store_contract_records.h"

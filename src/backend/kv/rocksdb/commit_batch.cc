@@ -160,9 +160,8 @@ Errno CommitBatch::append_cut(const Key& key, const KeyText& text, uint64_t byte
 
 void CommitBatch::write() noexcept {
   if (parts_->batch.Count() == 0) return;
-  const rocksdb::Status status = database_.db().Write(rocksdb::WriteOptions(), &parts_->batch);
+  const Errno why = database_.write(parts_->batch);
   database_.syncs().wrote();
-  const Errno why = errno_of_request(status);
   for (Commit* commit : members_) commit->why = why;
 }
 

@@ -10,8 +10,16 @@
 #include "backend/kv/rocksdb/folder.h"
 #include "backend/kv/rocksdb/status.h"
 #include "base/log.h"
+#include "base/monotonic.h"
 
 namespace dpfs::kv::rocks {
+namespace {
+
+// How often a database that has failed to write is told to go on. That writes what its memtables
+// have, as far as there is space.
+constexpr uint64_t kTryEveryNs = 200'000'000;
+
+}  // namespace
 
 std::unique_ptr<Database> Database::open(Fd folder, const RocksdbOptions& options,
                                          Errno& why) noexcept {
@@ -88,6 +96,25 @@ Database::~Database() {
   }
   const rocksdb::Status status = db_->Close();
   if (!status.ok()) log::warn("RocksDB: closing: {}", status.ToString());
+}
+
+Errno Database::write(rocksdb::WriteBatch& batch) noexcept {
+  if (why_failed_ != Errno::none && !go_on()) return why_failed_;
+  const rocksdb::Status status = db_->Write(rocksdb::WriteOptions(), &batch);
+  why_failed_ = errno_of_request(status);
+  return why_failed_;
+}
+
+// True where it writes again.
+bool Database::go_on() noexcept {
+  const uint64_t now_ns = monotonic_ns();
+  if (now_ns - tried_ns_ < kTryEveryNs) return false;
+  tried_ns_ = now_ns;
+  const rocksdb::Status status = db_->Resume();
+  if (!status.ok()) return false;
+  log::info("RocksDB writes again");
+  why_failed_ = Errno::none;
+  return true;
 }
 
 Result<Store::Space> Database::space() const noexcept {

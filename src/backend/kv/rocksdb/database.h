@@ -2,6 +2,7 @@
 // Database: a RocksDB database that this process has open, for all who use it.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
 
@@ -14,6 +15,7 @@
 namespace rocksdb {
 class ColumnFamilyHandle;
 class DB;
+class WriteBatch;
 }  // namespace rocksdb
 
 namespace dpfs::kv::rocks {
@@ -32,6 +34,9 @@ class Database {
   rocksdb::ColumnFamilyHandle* family_of(Collection collection) const noexcept {
     return is_contents(collection) ? contents_ : metadata_;
   }
+  // Writes it, and says how that went. After an error RocksDB writes nothing any more until it is
+  // told to go on: that is tried with later writes, now and then. One thread at a time.
+  Errno write(rocksdb::WriteBatch& batch) noexcept;
   CommitQueue& commits() noexcept { return commits_; }
   SyncQueue& syncs() noexcept { return syncs_; }
   Result<Store::Space> space() const noexcept;
@@ -40,6 +45,7 @@ class Database {
   explicit Database(Fd folder) noexcept;
   Errno open_files(const RocksdbOptions& options) noexcept;
   Errno check_format(const RocksdbOptions& options) noexcept;
+  bool go_on() noexcept;
 
   Fd folder_;
   std::unique_ptr<rocksdb::DB> db_;
@@ -47,6 +53,9 @@ class Database {
   rocksdb::ColumnFamilyHandle* contents_ = nullptr;
   CommitQueue commits_{*this};
   SyncQueue syncs_{*this};
+  // Of the thread that writes.
+  Errno why_failed_ = Errno::none;
+  uint64_t tried_ns_ = 0;  // when it last was told to go on
 };
 
 }  // namespace dpfs::kv::rocks

@@ -111,9 +111,11 @@ bool Database::go_on() noexcept {
   if (now_ns - tried_ns_ < kTryEveryNs) return false;
   tried_ns_ = now_ns;
   const rocksdb::Status status = db_->Resume();
+  // RocksDB is at it itself: after ENOSPC it looks every 5 s whether there is space again.
+  if (status.IsBusy()) return false;
+  why_failed_ = errno_of_request(status);
   if (!status.ok()) return false;
   log::info("RocksDB writes again");
-  why_failed_ = Errno::none;
   return true;
 }
 

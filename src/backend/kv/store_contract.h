@@ -88,7 +88,9 @@ class ContractClient {
   ContractClient(const ContractClient&) = delete;
   ContractClient& operator=(const ContractClient&) = delete;
   ~ContractClient() {
-    if (is_open_) EXPECT_EQ(close(), Errno::none);
+    if (is_open_) {
+      EXPECT_EQ(close(), Errno::none);
+    }
   }
 
   Store& store() noexcept { return *store_; }

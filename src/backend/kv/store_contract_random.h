@@ -47,8 +47,12 @@ class RandomChanges {
     const uint64_t object = random_() % 8;
     const std::optional<std::string> found = client_.get(chunk_key(object, 1));
     // A value that was cut to nothing may be absent.
-    if (found || !values_[object].empty()) ASSERT_EQ(found, values_[object]);
-    if (!present_[object]) ASSERT_EQ(found, std::nullopt);
+    if (found || !values_[object].empty()) {
+      ASSERT_EQ(found, values_[object]);
+    }
+    if (!present_[object]) {
+      ASSERT_EQ(found, std::nullopt);
+    }
     const auto offset = static_cast<uint32_t>(random_() % 5000);
     const auto bytes = static_cast<uint32_t>(random_() % 5000);
     const std::string& value = values_[object];

@@ -3,6 +3,7 @@
 #include "backend/kv/rocksdb/commit_batch.h"
 
 #include <rocksdb/db.h>
+#include <rocksdb/perf_level.h>
 #include <rocksdb/write_batch.h>
 #include <sys/uio.h>
 
@@ -36,6 +37,8 @@ CommitBatch::CommitBatch(Database& database)
 CommitBatch::~CommitBatch() = default;
 
 void CommitBatch::begin() noexcept {
+  // RocksDB's counters of this thread, which nobody looks at, take a tenth of an insertion's time.
+  rocksdb::SetPerfLevel(rocksdb::PerfLevel::kDisable);
   if (parts_->batch.Data().capacity() > kKeptBytesMax) parts_->batch = rocksdb::WriteBatch();
   parts_->batch.Clear();
   members_.clear();

@@ -2,19 +2,13 @@
 // Locks in trees: one of each owner in a file, and one of each kind and type in the file.
 #include "backend/kv/held_locks.h"
 
-#include <sys/random.h>
-
 #include <algorithm>
+
+#include "backend/kv/random_seed.h"
 
 namespace dpfs::kv {
 
-HeldLocks::HeldLocks() noexcept : random_(0) {
-  // What the kernel cannot give yet (early at boot) the addresses of this process have a little of.
-  if (::getrandom(&random_, sizeof random_, GRND_NONBLOCK) != sizeof random_) {
-    random_ = reinterpret_cast<uintptr_t>(this);
-  }
-  random_ |= 1;
-}
+HeldLocks::HeldLocks() noexcept : random_(random_seed() | 1) {}
 
 // xorshift64*: Vigna, "An experimental exploration of Marsaglia's xorshift generators".
 uint32_t HeldLocks::random() noexcept {

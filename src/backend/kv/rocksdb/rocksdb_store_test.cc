@@ -2,14 +2,19 @@
 // Who may have a database, what is none, and what a full disk does.
 #include "backend/kv/rocksdb/rocksdb_store.h"
 
+#include <fcntl.h>
 #include <sys/mount.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include <array>
+#include <csignal>
 #include <filesystem>
 #include <fstream>
 
 #include "backend/kv/rocksdb/operand.h"
 #include "backend/kv/store_contract.h"
+#include "base/sanitized.h"
 
 namespace dpfs::kv {
 namespace {
@@ -60,6 +65,78 @@ TEST_F(RocksdbStoreTest, APartitionIsOneStoresInAProcess) {
   EXPECT_EQ(other->open(), Errno::none);
   ASSERT_EQ(first->close(), Errno::none);
   EXPECT_EQ(make("main")->open(), Errno::none);
+}
+
+// Another process that has the database's lock, as RocksDB takes it.
+class OtherProcess {
+ public:
+  explicit OtherProcess(const std::string& lock) {
+    std::array<int, 2> ends{};
+    if (pipe(ends.data()) != 0) return;
+    child_ = fork();
+    if (child_ == 0) {  // system calls only: the parent has threads
+      struct flock all{};
+      all.l_type = F_WRLCK;
+      all.l_whence = SEEK_SET;
+      const int file = open(lock.c_str(), O_RDWR);  // NOLINT: no Fd here
+      if (fcntl(file, F_SETLK, &all) != 0) _exit(1);
+      [[maybe_unused]] const ssize_t written = write(ends[1], "x", 1);
+      while (true) pause();
+    }
+    close(ends[1]);
+    char byte = 0;
+    has_it_ = read(ends[0], &byte, 1) == 1;
+    close(ends[0]);
+  }
+  OtherProcess(const OtherProcess&) = delete;
+  OtherProcess& operator=(const OtherProcess&) = delete;
+  ~OtherProcess() {
+    kill(child_, SIGKILL);
+    waitpid(child_, nullptr, 0);
+  }
+  bool has_it() const noexcept { return has_it_; }
+
+ private:
+  pid_t child_ = -1;
+  bool has_it_ = false;
+};
+
+TEST_F(RocksdbStoreTest, ADatabaseIsOneProcesss) {
+  ASSERT_EQ(make("main")->open(), Errno::none);
+  {
+    const OtherProcess other(path_ + "/LOCK");
+    ASSERT_TRUE(other.has_it());
+    EXPECT_EQ(make("main")->open(), Errno::busy);
+  }
+  EXPECT_EQ(make("main")->open(), Errno::none);
+}
+
+size_t resident_bytes() {
+  std::ifstream statm("/proc/self/statm");
+  size_t total_pages = 0;
+  size_t resident_pages = 0;
+  statm >> total_pages >> resident_pages;
+  return resident_pages * static_cast<size_t>(sysconf(_SC_PAGESIZE));
+}
+
+TEST_F(RocksdbStoreTest, AFurtherDatabaseTakesLittleMemory) {
+  if (kSanitized) GTEST_SKIP() << "a sanitizer has memory of its own";
+  std::vector<std::unique_ptr<ContractClient>> clients;
+  const auto add_one = [&] {
+    const std::string path = path_ + std::to_string(clients.size());
+    clients.push_back(std::make_unique<ContractClient>(
+        reactor_, make_rocksdb_store(reactor_.reactor, {.path = path, .create = true})));
+    ASSERT_EQ(clients.back()->open(), Errno::none);
+    ASSERT_EQ(clients.back()->commit({}, {put(inode_key(1), "root"), put(chunk_key(2, 0), "x")}),
+              Errno::none);
+  };
+  for (int i = 0; i < 4; ++i) add_one();
+  const size_t before = resident_bytes();
+  constexpr size_t kMore = 32;
+  for (size_t i = 0; i < kMore; ++i) add_one();
+  const size_t each = (resident_bytes() - before) / kMore;
+  RecordProperty("bytes_each", std::to_string(each));
+  EXPECT_LT(each, size_t{1} << 20);
 }
 
 TEST_F(RocksdbStoreTest, ANameThatNoPartitionHasIsRefused) {

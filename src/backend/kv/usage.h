@@ -92,8 +92,10 @@ class Usage {
   static uint64_t left_of(uint64_t limit, int64_t used) noexcept {
     return limit - std::min(limit, positive(used));
   }
+  // Sums stay numbers, also where there is no limit.
   static bool fits(int64_t used, int64_t more, uint64_t limit) noexcept {
-    return more == 0 || limit == 0 || positive(more) <= left_of(limit, used);
+    const uint64_t most = limit == 0 ? INT64_MAX : std::min<uint64_t>(limit, INT64_MAX);
+    return more == 0 || positive(more) <= left_of(most, used);
   }
 
   Amount used_;

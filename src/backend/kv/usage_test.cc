@@ -44,6 +44,12 @@ TEST(Usage, HugeRequestsDoNotOverflow) {
   EXPECT_EQ(usage.reserve({.bytes = INT64_MAX, .inodes = 0}).error(), Errno::dquot);
 }
 
+TEST(Usage, SumsStayNumbersWithoutLimits) {
+  Usage usage;
+  EXPECT_TRUE(usage.reserve({.bytes = INT64_MAX, .inodes = 0}));
+  EXPECT_EQ(usage.reserve({.bytes = 1, .inodes = 0}).error(), Errno::dquot);
+}
+
 TEST(Usage, StatfsIsTheEnginesWithoutLimits) {
   const Usage usage({.bytes = 8192, .inodes = 7}, {});
   const fuse::Kstatfs out = usage.statfs({.total_bytes = 4096 * 100, .free_bytes = 4096 * 60});

@@ -8,6 +8,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdlib>
 #include <functional>
 #include <future>
 #include <memory>
@@ -161,13 +162,18 @@ class ContractClient {
   bool is_open_ = false;
 };
 
+// In the environment of a process that a test starts: the place of that test. One of its own would
+// be left behind when the process is killed.
+inline constexpr const char* kCrashAddress = "DPFS_CONTRACT_ADDRESS";
+
 class StoreContract : public testing::TestWithParam<ContractSubject> {
  protected:
   void SetUp() override {
     if (const std::string missing = GetParam().missing(); !missing.empty()) {
       GTEST_SKIP() << missing;
     }
-    place_ = GetParam().make_place("");
+    const char* const address = getenv(kCrashAddress);
+    place_ = GetParam().make_place(address != nullptr ? address : "");
     ASSERT_NE(place_, nullptr);
     client_ = make_client("main");
     ASSERT_EQ(client_->open(), Errno::none);

@@ -19,7 +19,6 @@ extern char** environ;  // NOLINT: POSIX has it declared by the program
 
 namespace dpfs::kv {
 
-inline constexpr const char* kCrashAddress = "DPFS_CONTRACT_ADDRESS";
 inline constexpr const char* kCrashPipe = "DPFS_CONTRACT_PIPE";
 
 // What one commit of the process that is killed writes: four records of one number.

@@ -67,7 +67,7 @@ endfunction()
 # dpfs_room_folder(ROOM FOLDER [USES rooms...] [TEST_USES rooms...] [PUBLIC_LIBRARIES ...]
 #                  [PRIVATE_LIBRARIES ...] [OWN_LIBRARIES ...])
 function(dpfs_room_folder room folder)
-  cmake_parse_arguments(PARSE_ARGV 2 arg "" "" 
+  cmake_parse_arguments(PARSE_ARGV 2 arg "" ""
     "USES;TEST_USES;PUBLIC_LIBRARIES;PRIVATE_LIBRARIES;OWN_LIBRARIES")
   list(APPEND arg_PRIVATE_LIBRARIES ${arg_OWN_LIBRARIES})
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/${folder}/*.cc")

@@ -56,6 +56,12 @@ class HandleTable {
   }
 
   size_t size() const noexcept { return size_; }
+  template <class F>
+  void each(F visit) {
+    for (Slot& slot : slots_) {
+      if (slot.value) visit(*slot.value);
+    }
+  }
   void clear() noexcept {
     for (uint32_t index = 0; index < slots_.size(); ++index) {
       Slot& slot = slots_[index];

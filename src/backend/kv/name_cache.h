@@ -17,8 +17,9 @@
 namespace dpfs::kv {
 
 struct CachedName {
-  uint64_t inode = 0;  // 0: there is no such name
-  uint8_t type = 0;    // DT_..., as dirent has it
+  uint64_t inode = 0;   // 0: there is no such name
+  uint64_t cookie = 0;  // where it is listed
+  uint8_t type = 0;     // DT_..., as dirent has it
   bool absent() const noexcept { return inode == 0; }
   bool operator==(const CachedName&) const = default;
 };
@@ -37,7 +38,7 @@ class NameCache {
     uint32_t rows = 1u << 16;  // at most; 8 MiB
   };
   // Longer ones are not kept: what is left of a row of 128 bytes.
-  static constexpr size_t kNameBytesMax = 78;
+  static constexpr size_t kNameBytesMax = 70;
 
   explicit NameCache(const Options& options)
       : rows_max_(std::max(options.rows, 1u)), key_{random_seed(), random_seed()} {}

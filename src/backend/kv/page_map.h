@@ -9,11 +9,10 @@
 #include <span>
 #include <string_view>
 
+#include "backend/kv/records.h"
 #include "base/result.h"
 
 namespace dpfs::kv {
-
-inline constexpr uint32_t kPageBytes = 4096;
 
 // One record of the collection `pages`: a bit for each of 1024 pages (4 MiB). Its number is that of
 // its first page / 1024. What is not stored is a hole (lseek(2), SEEK_DATA and SEEK_HOLE).
@@ -31,6 +30,7 @@ class PageMap {
   uint32_t next_set(uint32_t from) const noexcept;
   uint32_t next_clear(uint32_t from) const noexcept;
   uint32_t count() const noexcept;
+  bool any(uint32_t begin, uint32_t behind) const noexcept { return next_set(begin) < behind; }
   bool none() const noexcept { return next_set(0) == kPages; }
   bool test(uint32_t page) const noexcept { return (words_[page / 64] >> page % 64 & 1) != 0; }
   bool operator==(const PageMap&) const = default;
@@ -42,6 +42,8 @@ class PageMap {
  private:
   std::array<uint64_t, kPages / 64> words_{};
 };
+
+inline constexpr uint64_t kGroupBytes = uint64_t{PageMap::kPages} * kPageBytes;
 
 // A part of a range of numbers that lies in one of equal pieces, counted from 0.
 struct Piece {

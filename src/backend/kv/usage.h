@@ -12,6 +12,13 @@
 
 namespace dpfs::kv {
 
+// The objects of Collection::usage.
+enum class UsageCounter : uint64_t { bytes = 0, inodes = 1 };
+
+inline Key usage_key(UsageCounter counter) noexcept {
+  return {.collection = Collection::usage, .object = static_cast<uint64_t>(counter)};
+}
+
 struct Amount {
   int64_t bytes = 0;
   int64_t inodes = 0;

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0
+// Volume: one key-value file system as this daemon has it in its hands, for all its tenants.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "backend/kv/change.h"
+#include "backend/kv/garbage.h"
+#include "backend/kv/lock_table.h"
+#include "backend/kv/name_cache.h"
+#include "backend/kv/node_cache.h"
+#include "backend/kv/ownership.h"
+#include "backend/kv/records.h"
+#include "backend/kv/store.h"
+#include "backend/kv/usage.h"
+#include "base/op.h"
+#include "base/spares.h"
+#include "io/async_mutex.h"
+#include "io/reactor.h"
+#include "io/timer.h"
+
+namespace dpfs::kv {
+
+struct VolumeOptions {
+  std::string name;  // for messages
+  uint32_t nodes_max = 65'536;
+  uint32_t names_max = 65'536;
+  bool create = false;  // a file system, where there is none
+  Ownership::Options ownership;
+};
+
+// Mounted while a session lasts: the first use claims the file system and tidies up what a daemon
+// that died has left, the end of the last session gives it back. Of one reactor.
+//
+// Who changes something holds the locks of all nodes that are changed, taken in this order:
+// tree_lock() (who locks two directories, or removes one), directories, other nodes (two of them:
+// the one with the lower number first). Nobody who holds a lock of a directory but not the tree's
+// waits for another directory's, so nobody waits for ever.
+class Volume {
+ public:
+  Volume(Reactor& reactor, std::unique_ptr<Store> store, const VolumeOptions& options);
+  Volume(const Volume&) = delete;
+  Volume& operator=(const Volume&) = delete;
+  ~Volume();
+
+  // A session begins. Nothing is waited for.
+  void attach() noexcept { ++sessions_; }
+  // One ends, which has closed all it had open. `done` is called when nothing is left to do.
+  Detached detach(std::function<void()> done) noexcept;
+
+  // What is in memory can be used.
+  bool is_sure() const noexcept { return mounted_ && ownership_.is_sure(); }
+  // Makes it so. EBUSY, EIO, ETIMEDOUT.
+  Op<Unit> make_sure() { return is_sure() ? Op<Unit>(Unit{}) : make_sure_later(); }
+
+  // ---- Nodes
+
+  NodeRef node(uint64_t ino) noexcept { return nodes_.get(ino); }
+  Node* find_node(uint64_t ino) noexcept { return nodes_.find(ino); }
+  // ESTALE: there is none. A node that is gone is there to be looked at only.
+  Op<Unit> load(Node& node) {
+    if (is_sure() && node.state != Node::State::unknown) return state_of(node);
+    return load_later(node);
+  }
+  // The entry of that name, from memory or the store. ENOENT. `directory` has been loaded.
+  Op<Entry> find_name(Node& directory, std::string_view name);
+  // Only what is in memory: nullptr where that is not known.
+  const CachedName* known_name(const Node& directory, std::string_view name) noexcept {
+    return names_.find(directory.ino, name);
+  }
+  AsyncMutex& tree_lock() noexcept { return tree_lock_; }
+
+  // ---- Changes
+
+  Spares<Change>::Lease new_change() noexcept;
+  // EDQUOT: a limit of the file system. What failed has not changed anything in memory, and what it
+  // may have changed in the store will be read again.
+  Op<Unit> commit(Change& change);
+  // For a new inode.
+  Op<uint64_t> new_ino();
+  // All that was committed before stays.
+  Op<Unit> sync() { return store_->sync(); }
+
+  // ---- Files without a name
+
+  // The last handle was closed, or the last name is gone and there is no handle: what it takes up
+  // is given back, at once or soon. Its lock is held.
+  Op<Unit> remove_orphan(Node& node);
+  // Adds to a change what removes an inode that has neither names nor handles.
+  void erase_inode(Change& change, Node& node, const Inode& last) noexcept;
+
+  Store& store() noexcept { return *store_; }
+  Reactor& reactor() noexcept { return reactor_; }
+  const Superblock& superblock() const noexcept { return superblock_; }
+  uint32_t chunk_bytes() const noexcept { return superblock_.chunk_bytes; }
+  Usage& usage() noexcept { return usage_; }
+  LockTable& locks() noexcept { return locks_; }
+  GarbageCollector& garbage() noexcept { return garbage_; }
+  const NodeCache& nodes() const noexcept { return nodes_; }
+
+ private:
+  static Result<Unit> state_of(const Node& node) noexcept {
+    if (node.state == Node::State::gone) return Errno::stale;
+    return Unit{};
+  }
+  Op<Unit> make_sure_later();
+  Op<Unit> load_later(Node& node);
+  Op<Unit> mount();
+  Op<Unit> read_superblock();
+  Op<Unit> remove_orphans();
+  Op<Unit> unmount();
+  static void set_leaving(const Change& change, bool leaving) noexcept;
+  void apply(const Change& change) noexcept;
+  void doubt(const Change& change) noexcept;
+
+  Reactor& reactor_;
+  Timers timers_;
+  const VolumeOptions options_;
+  std::unique_ptr<Store> store_;
+  Ownership ownership_;
+  Superblock superblock_;
+  NodeCache nodes_;
+  NameCache names_;
+  LockTable locks_;
+  Usage usage_;
+  GarbageCollector garbage_;
+  Spares<Change> changes_;
+  AsyncMutex tree_lock_;
+  AsyncMutex mounting_;
+  AsyncMutex allocating_;
+
+  uint32_t sessions_ = 0;
+  bool open_ = false;  // the store is
+  bool mounted_ = false;
+  uint64_t mount_tries_ = 0;
+  Errno mount_error_ = Errno::none;
+  uint64_t next_ino_ = 0;
+  uint64_t inos_end_ = 0;  // of the block
+};
+
+}  // namespace dpfs::kv

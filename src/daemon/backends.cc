@@ -9,6 +9,7 @@
 #include "backend/local/local_fs.h"
 #include "backend/nfs/nfs_fs.h"
 #include "backend/null/null_fs.h"
+#include "daemon/kv_backends.h"
 #include "daemon/nfs_probe.h"
 #include "daemon/nfs_url.h"
 
@@ -65,16 +66,34 @@ Backends Backends::built_in() {
   backends.add("nfs", "nfs://server[:port]/path     a directory that an NFSv4.1 server exports",
                make_nfs, Reach::network);
   backends.set_by_address("nfs", nfs_url_by_address);
+  add_kv_backends(backends);
   backends.add("null", "null:[?files=16&size=1G]     answers at once; for measuring", make_null);
   return backends;
 }
 
 void Backends::add(const std::string& scheme, const std::string& usage, Make make, Reach reach) {
-  entries_[scheme] = {usage, std::move(make), reach, {}};
+  Entry& entry = entries_[scheme];
+  entry = {};
+  entry.usage = usage;
+  entry.make = std::move(make);
+  entry.reach = reach;
 }
+
+void Backends::set_place(const std::string& scheme, Place place) {
+  entries_.at(scheme).place = std::move(place);
+}
+
+void Backends::set_creates(const std::string& scheme) { entries_.at(scheme).creates = true; }
 
 void Backends::set_by_address(const std::string& scheme, ByAddress by_address) {
   entries_.at(scheme).by_address = std::move(by_address);
+}
+
+std::string Backends::place_of(const Url& url) const {
+  const Entry& entry = entry_of(url);
+  if (!entry.place) return {};
+  Url copy = url;
+  return entry.place(copy);
 }
 
 std::string Backends::by_address(const Url& url) const {
@@ -96,7 +115,12 @@ void Backends::check(const std::string& url) const { entry_of(Url::parse(url)); 
 
 std::unique_ptr<FileSystem> Backends::make(Reactor& reactor, const ShareConfig& share) const {
   Url url = Url::parse(share.url);
-  std::unique_ptr<FileSystem> fs = entry_of(url).make(reactor, url, share);
+  const Entry& entry = entry_of(url);
+  if (share.create && !entry.creates) {
+    throw std::invalid_argument(
+        fmt::format("'{}': --create is for kv+... URLs; this must be there already", url.text()));
+  }
+  std::unique_ptr<FileSystem> fs = entry.make(reactor, url, share);
   url.check_all_options_known();
   return fs;
 }

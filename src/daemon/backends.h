@@ -27,21 +27,30 @@ class Backends {
   // (daemon/confinement.h).
   enum class Reach : uint8_t {
     nothing,
-    folder,  // that of the URL's path
+    folder,          // that of the URL's path, opened before anything is served
+    working_folder,  // the same, and files in it are opened and made by their paths all the time
     network,
   };
+
+  // Devices whose URLs have the same place share what lies there, and so one reactor. Empty: any
+  // will do.
+  using Place = std::function<std::string(Url& url)>;
 
   // The same URL with the server's addresses instead of its name. Throws std::runtime_error when
   // the name is nobody's.
   using ByAddress = std::function<std::string(Url& url)>;
 
-  // Those that come with DPFS: local, nfs and null.
+  // Those that come with DPFS: local, nfs, null and the key-value ones.
   static Backends built_in();
 
   // To add one of your own: examples/ shows how.
   void add(const std::string& scheme, const std::string& usage, Make make,
            Reach reach = Reach::nothing);
 
+  // For one whose devices may share something.
+  void set_place(const std::string& scheme, Place place);
+  // For one that can make what is not there (ShareConfig::create).
+  void set_creates(const std::string& scheme);
   // For one that reaches a server by its name.
   void set_by_address(const std::string& scheme, ByAddress by_address);
 
@@ -50,6 +59,7 @@ class Backends {
   // Throws std::invalid_argument when no back end has the URL's scheme. Before anything is started.
   void check(const std::string& url) const;
   Reach reach_of(const Url& url) const { return entry_of(url).reach; }
+  std::string place_of(const Url& url) const;
   // The URL as it is, where its back end knows no names.
   std::string by_address(const Url& url) const;
   // For --help: a line for each scheme.
@@ -61,6 +71,8 @@ class Backends {
     Make make;
     Reach reach = Reach::nothing;
     ByAddress by_address;
+    Place place;
+    bool creates = false;
   };
   const Entry& entry_of(const Url& url) const;
   std::map<std::string, Entry> entries_;

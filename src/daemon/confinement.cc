@@ -79,13 +79,17 @@ Confinement::Confinement(ServeConfig& config, const Backends& backends) : config
         // Inside there is nobody to ask for a name.
         if (config_.mode != "none") device.share.url = backends.by_address(url);
         break;
+      case Backends::Reach::working_folder:
+        paths_ = true;
+        [[fallthrough]];
       case Backends::Reach::folder:
         try {
           const std::string folder = canonical(url.path());
           device.share.url = url.text_with_path(folder);
           folders_.push_back(folder);
           if (!device.share.readonly) writable_.push_back(folder);
-          handles_ = handles_ || device.share.inode_file_handles != FileHandles::never;
+          handles_ = handles_ || (backends.reach_of(url) == Backends::Reach::folder &&
+                                  device.share.inode_file_handles != FileHandles::never);
         } catch (const std::runtime_error& error) {
           throw std::runtime_error(
               fmt::format("{}device '{}': {}", device.url_place, device.tag, error.what()));
@@ -102,6 +106,12 @@ void Confinement::prepare() {
   if (config_.mode == "none" || (config_.mode.empty() && kSanitized)) {
     mode_ = Mode::none;
   } else if (config_.mode == "chroot") {
+    if (paths_) {
+      throw std::runtime_error(
+          "--sandbox chroot is not possible with a kv+rocksdb: URL, whose files are opened by "
+          "their "
+          "paths; take --sandbox namespace or --sandbox none");
+    }
     mode_ = Mode::chroot;
     chroots_ = true;
     if (!Capabilities::of_this_thread().contains({CAP_SYS_CHROOT})) {
@@ -133,7 +143,7 @@ void Confinement::fall_back(const std::string& why) {
 }
 
 void Confinement::chroot_instead(const char* what, const std::string& why) {
-  chroots_ = Capabilities::of_this_thread().contains({CAP_SYS_CHROOT});
+  chroots_ = Capabilities::of_this_thread().contains({CAP_SYS_CHROOT}) && !paths_;
   if (chroots_) mode_ = mode_ == Mode::walls ? Mode::chroot : mode_;
   log::warn("{} ({}): {}", std::string(what), why,
             chroots_ ? "chroot instead" : "only Landlock keeps us from other files");

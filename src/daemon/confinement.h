@@ -46,6 +46,7 @@ class Confinement {
   std::vector<std::string> writable_;  // those of them that are not only read
   bool network_ = false;
   bool handles_ = false;  // whether file handles are wanted
+  bool paths_ = false;    // whether a back end goes on opening files by their paths
   Mode mode_ = Mode::namespaces;
   bool user_namespace_ = false;
   bool chroots_ = false;

@@ -61,7 +61,7 @@ Service::Service(const ServeConfig& config, const Backends& backends, std::vecto
   }
   for (size_t i = 0; i < config.devices.size(); ++i) {
     const DeviceConfig& device = config.devices[i];
-    Lane& lane = lanes_[i % lanes_.size()];
+    Lane& lane = lane_of(backends.place_of(Url::parse(device.share.url)), i);
     vhost_user::DeviceOptions options;
     options.tag = device.tag;
     options.request_queues = device.queues;
@@ -83,6 +83,11 @@ Service::Service(const ServeConfig& config, const Backends& backends, std::vecto
         "{}: serving {} at {}", device.tag, device.share.url,
         device.socket.empty() ? fmt::format("descriptor {}", device.listen_fd) : device.socket);
   }
+}
+
+Service::Lane& Service::lane_of(const std::string& place, size_t device) {
+  const size_t any = device % lanes_.size();
+  return lanes_[place.empty() ? any : places_.try_emplace(place, any).first->second];
 }
 
 Service::~Service() {

@@ -2,6 +2,7 @@
 // Service: reactors and the devices on them, from start to clean end.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <string>
 #include <thread>
@@ -45,8 +46,12 @@ class Service {
     std::unique_ptr<vhost_user::Server> server;
   };
 
+  // Devices are spread over the lanes, but those of one place are on one.
+  Lane& lane_of(const std::string& place, size_t device);
+
   Fd ended_;
   std::vector<Lane> lanes_;
+  std::map<std::string, size_t> places_;  // which lane
   std::vector<Device> devices_;
 };
 

@@ -63,6 +63,10 @@ void set_ids(IdMap& ids, std::span<const std::string> values) {
 }
 
 const std::array kOptions{
+    ShareOption{.name = "create",
+                .help = "Make a file system where there is none (kv+... URLs)",
+                .help_of_off = "Serve only what is there",
+                .flag = &ShareConfig::create},
     ShareOption{.name = "readonly",
                 .help = "The tenant may change nothing",
                 .help_of_off = "The tenant may make changes",

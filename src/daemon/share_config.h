@@ -37,6 +37,7 @@ enum class FileHandles : uint8_t {
 struct ShareConfig {
   std::string url;
 
+  bool create = false;  // a file system where there is none; only some back ends can
   bool readonly = false;
   CacheMode cache = CacheMode::automatic;
   std::optional<uint32_t> entry_timeout_ms;  // none: as `cache` has it

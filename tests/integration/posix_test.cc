@@ -23,9 +23,9 @@ constexpr int kLimitS = 100;
 
 fs::path suite() { return fs::path(program_path()).parent_path() / "tests/posix_suite"; }
 
-fs::path known_differences() {
+fs::path known_differences(const std::string& name) {
   const char* sources = std::getenv("DPFS_SOURCE_DIR");
-  return fs::path(sources != nullptr ? sources : ".") / "tests/posix/known/fuse.txt";
+  return fs::path(sources != nullptr ? sources : ".") / "tests/posix/known" / name;
 }
 
 class Posix : public testing::TestWithParam<Way> {
@@ -35,10 +35,12 @@ class Posix : public testing::TestWithParam<Way> {
     if (!way_.missing().empty()) GTEST_SKIP() << way_.missing();
     ASSERT_TRUE(fs::exists(suite())) << "not built: " << suite();
     for (const std::string& name : {share_, plain_, mount_point_}) fs::create_directory(name);
-    mounted_.emplace(GetParam(), "local:" + share_, mount_point_,
-                     std::vector<std::string>{"-o", "dev,suid"});
+    mounted_.emplace(GetParam(), url(), mount_point_, options());
     ASSERT_TRUE(mounted_->wait_until_ready()) << mounted_->process().log();
   }
+
+  virtual std::string url() const { return "local:" + share_; }
+  virtual std::vector<std::string> options() const { return {"-o", "dev,suid"}; }
 
   // Its exit status; what it said is shown where that is not 0.
   int run(const std::string& arguments) {
@@ -66,7 +68,7 @@ class Posix : public testing::TestWithParam<Way> {
 
 TEST_P(Posix, CasesPassButForTheKnownDifferences) {
   EXPECT_EQ(run("cases " + mount_point_ + " --also " + share_ + " --known " +
-                known_differences().string()),
+                known_differences("fuse.txt").string()),
             0);
 }
 
@@ -91,6 +93,32 @@ TEST_P(Posix, BytesAreThoseThatWereWritten) {
                 operations),
             0);
 }
+
+// The same on a file system in a RocksDB database, which one daemon has at a time.
+class KvPosix : public Posix {
+ protected:
+  std::string url() const override { return "kv+rocksdb:" + share_; }
+  std::vector<std::string> options() const override { return {"-o", "dev,suid", "--create"}; }
+};
+
+TEST_P(KvPosix, CasesPassButForTheKnownDifferences) {
+  EXPECT_EQ(run("cases " + mount_point_ + " --known " + known_differences("kv.txt").string()), 0);
+}
+
+TEST_P(KvPosix, RandomSequencesDoTheSameAsOnThePlainDirectory) {
+  const std::string rounds = kSanitized ? "2" : "5";
+  EXPECT_EQ(
+      run("differential " + mount_point_ + " --beside " + plain_ + " --seed 1 --rounds " + rounds),
+      0);
+}
+
+TEST_P(KvPosix, BytesAreThoseThatWereWritten) {
+  const std::string operations = kSanitized ? "1500" : "4000";
+  EXPECT_EQ(run("fsx " + mount_point_ + " --seed 1 --processes 2 --ops " + operations), 0);
+}
+
+INSTANTIATE_TEST_SUITE_P(Ways, KvPosix, testing::Values(Way::read_write, Way::io_uring),
+                         [](const auto& way) { return name_of(way.param); });
 
 INSTANTIATE_TEST_SUITE_P(Ways, Posix, testing::Values(Way::read_write, Way::io_uring),
                          [](const auto& way) { return name_of(way.param); });

@@ -18,6 +18,9 @@ inline bool decode(std::string_view bytes, PageMap& map) noexcept {
   if (decoded) map = *decoded;
   return static_cast<bool>(decoded);
 }
+inline bool decode(std::string_view bytes, uint64_t& number) {
+  return decode_number(bytes, number);
+}
 inline std::string_view encode(const PageMap& map, std::span<char, PageMap::kBytes> room) noexcept {
   map.encode(room);
   return {room.data(), room.size()};
@@ -39,17 +42,6 @@ class Found final : public ValueReader {
   bool ok_ = false;
 };
 
-class FoundNumber final : public ValueReader {
- public:
-  void found(std::string_view bytes) noexcept override { ok_ = decode_number(bytes, value); }
-  Errno why(const Get& get) const noexcept {
-    if (!get.found) return Errno::noent;
-    return ok_ ? Errno::none : Errno::io;
-  }
-  uint64_t value = 0;
-
- private:
-  bool ok_ = false;
-};
+using FoundNumber = Found<uint64_t>;
 
 }  // namespace dpfs::kv

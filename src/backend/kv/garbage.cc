@@ -122,13 +122,6 @@ Op<Unit> GarbageCollector::end() {
   co_return Unit{};
 }
 
-Op<Unit> GarbageCollector::finish() {
-  co_await busy_.lock();
-  const Locked locked(busy_, volume_.reactor());
-  const Result<Unit> done = co_await collect_all();
-  co_return done;
-}
-
 Op<Unit> GarbageCollector::collect_all() {
   Scan scan{.collection = Collection::garbage};
   while (!ending_) {

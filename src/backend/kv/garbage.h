@@ -39,8 +39,6 @@ class GarbageCollector {
   void collect() noexcept;
   // Returns when it has stopped; what is left stays for the next time.
   Op<Unit> end();
-  // Returns when there is nothing left; for tools.
-  Op<Unit> finish();
 
  private:
   Detached work() noexcept;

@@ -88,10 +88,6 @@ class KvFs final : public FileSystem {
   Op<Unit> setlk(Request&, const LockArgs& args) override;
   Op<Unit> setlkw(Request& request, const LockArgs& args) override;
 
-  // For tests and counters.
-  kv::Volume& volume() noexcept { return *volume_; }
-  size_t open_files() const noexcept { return files_.size(); }
-
  private:
   using Inode = kv::Inode;
   using Node = kv::Node;

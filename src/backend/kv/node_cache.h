@@ -45,6 +45,7 @@ struct Node : ListLink<> {
   void set(const Inode& now, State as) noexcept {
     inode = now;
     state = as;
+    atime_kept = false;
     ++changes;
   }
 };

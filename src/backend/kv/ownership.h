@@ -54,8 +54,6 @@ class Ownership {
   // A commit found that the epoch is another's.
   void lose() noexcept;
 
-  uint64_t epoch() const noexcept { return epoch_; }
-
  private:
   class Beat final : public Timer {
    public:

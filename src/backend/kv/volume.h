@@ -94,12 +94,9 @@ class Volume {
 
   Store& store() noexcept { return *store_; }
   Reactor& reactor() noexcept { return reactor_; }
-  const Superblock& superblock() const noexcept { return superblock_; }
   uint32_t chunk_bytes() const noexcept { return superblock_.chunk_bytes; }
   Usage& usage() noexcept { return usage_; }
   LockTable& locks() noexcept { return locks_; }
-  GarbageCollector& garbage() noexcept { return garbage_; }
-  const NodeCache& nodes() const noexcept { return nodes_; }
 
  private:
   static Result<Unit> state_of(const Node& node) noexcept {

@@ -161,17 +161,17 @@ Op<Unit> KvFs::write_chunks(Node& node, uint64_t offset, IoView from, bool drops
   const uint64_t end = offset + from.size();
   const Result<Unit> marked = co_await mark_pages(node, offset, from.size(), *change, inode);
   if (!marked) co_return marked;
-  for (uint64_t at = offset; at < end;) {
-    const uint64_t within = at % chunk_bytes;
-    const uint64_t bytes = std::min<uint64_t>(chunk_bytes - within, end - at);
+  for (const kv::Piece piece : kv::pieces_of(offset, from.size(), chunk_bytes)) {
+    const uint64_t at = piece.number * chunk_bytes + piece.begin;
     // Nothing of what is there stays.
-    const bool all = within == 0 && (bytes == chunk_bytes || at + bytes >= inode.size);
+    const bool all =
+        piece.begin == 0 && (piece.count == chunk_bytes || at + piece.count >= inode.size);
     (*change).write(
         {.kind = all ? kv::Write::Kind::put : kv::Write::Kind::patch,
-         .key = {.collection = Collection::chunk, .object = node.ino, .number = at / chunk_bytes},
-         .payload = from.rest(at - offset).first(bytes),
-         .number = static_cast<int64_t>(within)});
-    at += bytes;
+         .key = {.collection = Collection::chunk, .object = node.ino, .number = piece.number},
+         .payload = from.first(piece.count),
+         .number = static_cast<int64_t>(piece.begin)});
+    from.skip(piece.count);
   }
   if (drops_privileges) kv::drop_privileges(*change, node.ino, inode);
   note_written(inode, end);
@@ -183,12 +183,8 @@ Op<Unit> KvFs::write_chunks(Node& node, uint64_t offset, IoView from, bool drops
 // Adds to `change` that those pages are stored, where they were not yet.
 Op<Unit> KvFs::mark_pages(const Node& node, uint64_t offset, uint64_t bytes, Change& change,
                           Inode& inode) {
-  const uint64_t end_page = (offset + bytes + kv::kPageBytes - 1) / kv::kPageBytes;
-  for (uint64_t page = offset / kv::kPageBytes; page < end_page;) {
-    const uint64_t group = page / PageMap::kPages;
-    const uint64_t group_begin = group * PageMap::kPages;
-    const uint64_t stop = std::min(end_page, group_begin + PageMap::kPages);
-    const kv::Key key{.collection = Collection::pages, .object = node.ino, .number = group};
+  for (const kv::Piece piece : kv::pages_touched(offset, bytes)) {
+    const kv::Key key{.collection = Collection::pages, .object = node.ino, .number = piece.number};
     kv::Found<PageMap> found;
     // Where nothing was ever stored there is no record either.
     if (inode.stored > 0) {
@@ -197,8 +193,8 @@ Op<Unit> KvFs::mark_pages(const Node& node, uint64_t offset, uint64_t bytes, Cha
       if (!got) co_return got;
       if (found.why(get) == Errno::io) co_return Errno::io;
     }
-    const uint32_t added = found.value.set(static_cast<uint32_t>(page - group_begin),
-                                           static_cast<uint32_t>(stop - group_begin));
+    const uint32_t added = found.value.set(static_cast<uint32_t>(piece.begin),
+                                           static_cast<uint32_t>(piece.begin + piece.count));
     if (added > 0) {
       std::array<char, PageMap::kBytes> room;
       change.write({.kind = kv::Write::Kind::put,
@@ -207,7 +203,6 @@ Op<Unit> KvFs::mark_pages(const Node& node, uint64_t offset, uint64_t bytes, Cha
       inode.stored += uint64_t{added} * kv::kPageBytes;
       change.bytes += int64_t{added} * kv::kPageBytes;
     }
-    page = stop;
   }
   co_return Unit{};
 }

@@ -31,9 +31,8 @@ void check_folder(const KvRocksdbUrl& asked, const Url& url) {
   switch (folder.kind) {
     case Kind::absent:
       if (creates) return;
-      throw std::runtime_error(fmt::format(
-          "'{}': there is no file system yet; say --create, or make it by: dpfs kv mkfs {}",
-          url.text(), url.text()));
+      throw std::runtime_error(
+          fmt::format("'{}': there is no file system yet; say --create to make one", url.text()));
     case Kind::newer:
     case Kind::other:
     case Kind::unreadable:

@@ -26,7 +26,7 @@ inline std::string_view encode(const PageMap& map, std::span<char, PageMap::kByt
   return {room.data(), room.size()};
 }
 
-// What is no such record is EIO: the file system is damaged, and `dpfs kv fsck` says where.
+// What is no such record is EIO: the file system is damaged.
 template <class Record>
 class Found final : public ValueReader {
  public:

@@ -109,7 +109,7 @@ Op<Unit> Volume::read_superblock() {
   if (!got) co_return got;
   const Errno why = found.why(get);
   if (why == Errno::noent) {
-    log::error("{}: there is no file system; `dpfs kv mkfs` makes one", options_.name);
+    log::error("{}: there is no file system; --create makes one", options_.name);
   } else if (why == Errno::none && found.value.format > kFormat) {
     log::error("{}: its format is {}, and {} is the newest that this dpfs knows", options_.name,
                found.value.format, kFormat);

@@ -17,6 +17,7 @@
 #include "cli/bench_options.h"
 #include "cli/bench_process.h"
 #include "cli/bench_report.h"
+#include "cli/bench_small_files.h"
 #include "driver/tenant.h"
 
 namespace dpfs::cli {
@@ -27,7 +28,11 @@ driver::TenantOptions tenant_options(const BenchOptions& options) {
   tenant.device.request_queues = options.queues;
   tenant.device.queue_size = options.queue_size;
   tenant.device.connect_wait_ms = options.connect_wait_ms;
-  tenant.client.calls_per_queue = (options.depth + options.queues - 1) / options.queues;
+  // Small files are made and removed many at a time, whatever is measured.
+  const uint32_t per_queue = (options.depth + options.queues - 1) / options.queues;
+  const auto batch = static_cast<uint32_t>(BatchOfFiles::kSlotsMax);
+  tenant.client.calls_per_queue =
+      std::max(per_queue, std::min<uint32_t>(batch, options.queue_size));
   // Room for the set-up's own requests too: a directory listing, and the fill of the data file in
   // large pieces where few requests are in flight anyway.
   constexpr uint32_t kSetUpSize = 128 << 10;

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cstdio>
 
 namespace dpfs::cli {
@@ -17,6 +18,8 @@ namespace {
 
 constexpr uint32_t kModeMask = 0170000;
 constexpr uint32_t kRegular = 0100000;
+
+std::string folder_name(uint32_t number) { return "folder-" + std::to_string(number); }
 
 template <class T>
 T must(Result<T> result, const std::string& what) {
@@ -113,40 +116,100 @@ void BenchFiles::fill_data() {
   filled_ = true;
 }
 
+// ---- The directory of small files
+// ----------------------------------------------------------------
+
+namespace {
+
+constexpr std::array kMake{FileStep::create, FileStep::flush, FileStep::release};
+constexpr std::array kFill{FileStep::lookup, FileStep::open_to_write, FileStep::write,
+                           FileStep::flush, FileStep::release};
+constexpr std::array kFind{FileStep::lookup};
+constexpr std::array kRemove{FileStep::unlink};
+
+}  // namespace
+
 const BenchFiles::Directory& BenchFiles::directory() {
   if (directory_.node == 0) make_directory();
   return directory_;
 }
 
+const BenchFiles::Directory& BenchFiles::filled_directory() {
+  directory();
+  if (made_directory_ && !filled_directory_) run_on_files(kFill, "cannot fill the small files");
+  filled_directory_ = true;
+  return directory_;
+}
+
+const BenchFiles::Directory& BenchFiles::known_directory() {
+  filled_directory();
+  if (!directory_.nodes.empty()) return directory_;
+  directory_.nodes.resize(directory_.names.size());
+  run_on_files(kFind, "cannot find the small files",
+               [this](uint64_t number, const BenchSlot& slot) {
+                 directory_.nodes[number] = slot.file.node;
+               });
+  return directory_;
+}
+
+void BenchFiles::run_on_files(std::span<const FileStep> steps, const std::string& what,
+                              const std::function<void(uint64_t, const BenchSlot&)>& end) {
+  FileSequence sequence(
+      steps, {.size = options_.block_size, .pattern = &pattern_, .verify = options_.verify});
+  const BatchOfFiles batch{.count = directory_.names.size(),
+                           .file = [this](uint64_t number) { return directory_.file(number); },
+                           .end = end};
+  must(run_batch(tenant_, sequence, batch), what);
+}
+
 void BenchFiles::make_directory() {
   const std::string name = name_ + ".d";
   Result<fuse::EntryOut> made = tenant_.mount.mkdir({fuse::kRootNodeId, name});
-  if (made) {
-    directory_.node = made->nodeid;
-    made_directory_ = true;
-    for (uint32_t i = 0; i < options_.files; ++i) {
-      directory_.names.push_back("file-" + std::to_string(i));
-      Mount::Created file =
-          must(tenant_.mount.create({made->nodeid, directory_.names.back()}, O_WRONLY),
-               "cannot create a file in " + name);
-      must(tenant_.mount.release(file.file()), "cannot close a file");
-    }
+  if (!made) {
+    return use_root(name + " (" + describe(made.error()) + ")");
+  }
+  directory_.node = made->nodeid;
+  made_directory_ = true;
+  make_folders();
+  for (uint32_t i = 0; i < options_.files; ++i) {
+    directory_.names.push_back("file-" + std::to_string(i));
+  }
+  std::vector<uint64_t> to_forget;
+  to_forget.reserve(options_.files);
+  run_on_files(kMake, "cannot create the files in " + name,
+               [&](uint64_t, const BenchSlot& slot) { to_forget.push_back(slot.file.node); });
+  // As a tenant that has never seen them.
+  for (const uint64_t node : to_forget) must(tenant_.mount.forget(node), "cannot forget a file");
+}
+
+// With one folder the files are in the directory itself.
+void BenchFiles::make_folders() {
+  if (options_.folders == 1) {
+    directory_.folders.push_back(directory_.node);
     return;
   }
-  // Again, a device that lets nobody create anything: its root must do.
+  for (uint32_t i = 0; i < options_.folders; ++i) {
+    const std::string name = folder_name(i);
+    directory_.folders.push_back(
+        must(tenant_.mount.mkdir({directory_.node, name}), "cannot create a folder").nodeid);
+  }
+}
+
+// Again, a device that lets nobody create anything: its root must do.
+void BenchFiles::use_root(const std::string& not_made) {
   std::vector<Mount::Name> names;
   must(tenant_.mount.list(fuse::kRootNodeId, names),
-       "cannot create " + name + ", and cannot list the root either");
+       "cannot create " + not_made + ", and cannot list the root either");
   for (const Mount::Name& entry : names) {
     if (entry.name != "." && entry.name != "..") directory_.names.push_back(entry.name);
   }
   if (directory_.names.empty()) {
-    throw BenchError("cannot create " + name + " (" + describe(made.error()) +
-                     "), and the root is empty");
+    throw BenchError("cannot create " + not_made + ", and the root is empty");
   }
   std::fprintf(stderr, "dpfs bench: cannot create files here, using the root's %zu\n",
                directory_.names.size());
   directory_.node = fuse::kRootNodeId;
+  directory_.folders.push_back(directory_.node);
 }
 
 void BenchFiles::remove() noexcept {
@@ -158,8 +221,13 @@ void BenchFiles::remove() noexcept {
   if (options_.keep) return;
   if (made_data_) ignored = tenant_.mount.unlink({fuse::kRootNodeId, name_});
   if (!made_directory_) return;
-  for (const std::string& name : directory_.names)
-    ignored = tenant_.mount.unlink({directory_.node, name});
+  FileSequence removal(kRemove, {});
+  ignored = run_batch(tenant_, removal,
+                      {.count = directory_.names.size(),
+                       .file = [this](uint64_t number) { return directory_.file(number); }});
+  for (uint32_t i = 0; options_.folders > 1 && i < options_.folders; ++i) {
+    ignored = tenant_.mount.rmdir({directory_.node, folder_name(i)});
+  }
   ignored = tenant_.mount.rmdir({fuse::kRootNodeId, name_ + ".d"});
 }
 

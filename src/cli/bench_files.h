@@ -4,12 +4,15 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "cli/bench_jobs.h"
 #include "cli/bench_options.h"
 #include "cli/bench_pattern.h"
+#include "cli/bench_small_files.h"
 #include "driver/tenant.h"
 
 namespace dpfs::cli {
@@ -17,8 +20,14 @@ namespace dpfs::cli {
 class BenchFiles {
  public:
   struct Directory {
-    uint64_t node = 0;
-    std::vector<std::string> names;
+    uint64_t node = 0;                 // of the first folder
+    std::vector<uint64_t> folders;     // of --folders; file i lies in folder i % their number
+    std::vector<std::string> names;    // of all files
+    std::vector<uint64_t> nodes = {};  // of all files, where find_nodes() was called
+
+    SmallFile file(uint64_t number) const noexcept {
+      return {folders[number % folders.size()], names[number], number};
+    }
   };
 
   BenchFiles(driver::Tenant& tenant, const BenchOptions& options);
@@ -26,6 +35,10 @@ class BenchFiles {
   // Open for reading, and for writing where `writable`. Throws BenchError.
   driver::File data(bool writable);
   const Directory& directory();
+  // The same; each file has one block of --bs, unless somebody else made it.
+  const Directory& filled_directory();
+  // The same; what node each file is, as a tenant knows it whose kernel has looked it up.
+  const Directory& known_directory();
   // Blocks of --bs in the data file; the jobs use whole ones only.
   uint64_t blocks() const noexcept { return options_.file_size / options_.block_size; }
   const BenchPattern& pattern() const noexcept { return pattern_; }
@@ -41,6 +54,10 @@ class BenchFiles {
   bool use_any_file();
   void fill_data();
   void make_directory();
+  void use_root(const std::string& not_made);
+  void make_folders();
+  void run_on_files(std::span<const FileStep> steps, const std::string& what,
+                    const std::function<void(uint64_t, const BenchSlot&)>& end = {});
 
   driver::Tenant& tenant_;
   const BenchOptions& options_;
@@ -50,6 +67,7 @@ class BenchFiles {
   bool filled_ = false;
   bool made_data_ = false;
   bool made_directory_ = false;
+  bool filled_directory_ = false;
   driver::File readable_;
   driver::File writable_;
   Directory directory_;

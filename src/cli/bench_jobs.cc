@@ -8,6 +8,7 @@
 #include <array>
 #include <cstdio>
 
+#include "cli/bench_file_jobs.h"
 #include "cli/bench_files.h"
 #include "cli/bench_pattern.h"
 #include "driver/requests.h"
@@ -195,8 +196,8 @@ class LookupJob final : public BenchJob {
       : files_(std::move(files)), random_(seed) {}
   void set_up(uint32_t) override { directory_ = &files_->directory(); }
   void fill(BenchSlot& slot) noexcept override {
-    const std::string& name = directory_->names[random_.below(directory_->names.size())];
-    request::lookup(*slot.call, {directory_->node, name});
+    const SmallFile file = directory_->file(random_.below(directory_->names.size()));
+    request::lookup(*slot.call, {file.parent, file.name});
   }
   BenchStep completed(BenchSlot& slot) noexcept override {
     return slot.call->error() == Errno::none ? BenchStep::done : fail("LOOKUP", slot.call->error());
@@ -216,8 +217,9 @@ class ReaddirplusJob final : public BenchJob {
       : tenant_(tenant), options_(options), files_(std::move(files)) {}
 
   void set_up(uint32_t slots) override {
+    const std::vector<uint64_t>& folders = files_->directory().folders;
     for (uint32_t i = 0; i < slots; ++i) {
-      Result<File> handle = tenant_.mount.opendir(files_->directory().node);
+      Result<File> handle = tenant_.mount.opendir(folders[i % folders.size()]);
       if (!handle)
         throw BenchError(std::string("cannot open the directory: ") + describe(handle.error()));
       handles_.push_back(*handle);
@@ -258,84 +260,13 @@ class ReaddirplusJob final : public BenchJob {
   std::vector<uint64_t> offsets_;
 };
 
-// CREATE, WRITE, FLUSH, RELEASE, UNLINK and FORGET, as a shell's `echo x > file; rm file` does.
-class CreateJob final : public BenchJob {
- public:
-  CreateJob(driver::Tenant& tenant, std::shared_ptr<BenchFiles> files)
-      : tenant_(tenant), files_(std::move(files)) {}
-
-  void set_up(uint32_t slots) override {
-    directory_ = files_->directory().node;
-    for (uint32_t i = 0; i < slots; ++i) names_.push_back("created-" + std::to_string(i));
-    to_forget_.reserve(slots);
-  }
-
-  uint64_t bytes() const noexcept override { return kFileSize; }
-
-  void fill(BenchSlot& slot) noexcept override {
-    const std::string& name = names_[slot.index];
-    switch (slot.step) {
-      case kCreate: {
-        fuse::CreateIn in{
-            .flags = O_CREAT | O_WRONLY, .mode = 0100644, .umask = 0, .open_flags = 0};
-        return request::create(*slot.call, {directory_, name}, in);
-      }
-      case kWrite:
-        return request::write(*slot.call, slot.file, 0, kFileSize);
-      case kFlush:
-        return request::flush(*slot.call, slot.file);
-      case kRelease:
-        return request::release(*slot.call, slot.file, O_WRONLY);
-      default:
-        return request::unlink(*slot.call, {directory_, name});
-    }
-  }
-
-  BenchStep completed(BenchSlot& slot) noexcept override {
-    static constexpr std::array<const char*, kSteps> kNames = {"CREATE", "WRITE", "FLUSH",
-                                                               "RELEASE", "UNLINK"};
-    const uint32_t step = slot.step;
-    slot.step = 0;
-    // A file system may do without FLUSH and say so with ENOSYS.
-    const Errno why = slot.call->error();
-    if (why != Errno::none && !(step == kFlush && why == Errno::nosys))
-      return fail(kNames[step], why);
-    if (step == kCreate) {
-      slot.file.node = slot.call->reply<fuse::EntryOut>().nodeid;
-      slot.file.handle = slot.call->reply<fuse::OpenOut>(sizeof(fuse::EntryOut)).fh;
-    }
-    if (step + 1 < kSteps) {
-      slot.step = step + 1;
-      return BenchStep::next;
-    }
-    to_forget_.push_back(slot.file.node);
-    return BenchStep::done;
-  }
-
-  void between() noexcept override {
-    while (!to_forget_.empty()) {
-      // A full hiprio queue empties by itself; the rest goes next time.
-      if (!tenant_.client.forget(to_forget_.back(), 1)) return;
-      to_forget_.pop_back();
-    }
-  }
-
- private:
-  enum Step : uint32_t { kCreate, kWrite, kFlush, kRelease, kUnlink, kSteps };
-  static constexpr uint32_t kFileSize = 4096;
-
-  driver::Tenant& tenant_;
-  std::shared_ptr<BenchFiles> files_;
-  uint64_t directory_ = 0;
-  std::vector<std::string> names_;
-  std::vector<uint64_t> to_forget_;
-};
-
 }  // namespace
 
 std::vector<std::string> bench_job_names() {
-  return {"randread", "randwrite",   "read",   "write",  "getattr",
-          "lookup",   "readdirplus", "create", "statfs", "idle"};
+  std::vector<std::string> names = {"randread", "randwrite",   "read",   "write", "getattr",
+                                    "lookup",   "readdirplus", "statfs", "idle"};
+  for (const std::string& name : file_job_names()) names.push_back(name);
+  return names;
 }
 
 std::shared_ptr<BenchFiles> make_bench_files(driver::Tenant& tenant, const BenchOptions& options) {
@@ -352,9 +283,9 @@ std::unique_ptr<BenchJob> make_bench_job(const std::string& name, driver::Tenant
   if (name == "getattr") return std::make_unique<GetattrJob>(files);
   if (name == "lookup") return std::make_unique<LookupJob>(files, options.seed);
   if (name == "readdirplus") return std::make_unique<ReaddirplusJob>(tenant, options, files);
-  if (name == "create") return std::make_unique<CreateJob>(tenant, files);
   if (name == "statfs") return std::make_unique<StatfsJob>();
   if (name == "idle") return std::make_unique<IdleJob>();
+  if (std::unique_ptr<BenchJob> job = make_file_job(name, tenant, options, files)) return job;
   throw BenchError("there is no job " + name);
 }
 

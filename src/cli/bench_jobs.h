@@ -29,6 +29,7 @@ struct BenchSlot {
   uint64_t offset = 0;
   uint32_t step = 0;
   driver::File file;
+  bool has_contents = false;  // the call's data are what a file may have
 };
 
 enum class BenchStep {

@@ -16,7 +16,11 @@ Jobs:
   getattr                         attributes of that file
   lookup                          one of --files names in a directory
   readdirplus                     --bs bytes of that directory's listing
-  create                          create, write 4 KiB, close and unlink a file
+  readfile writefile              find, open, read or write, and close one of --files small files
+                                  of --bs bytes each
+  readknown                       the same as readfile, without finding it first
+  newfile                         create a file of --bs bytes, and close it
+  create                          the same, and unlink it
   statfs                          of the root
   idle                            nothing: the daemon's memory and CPU while nobody asks
 
@@ -25,6 +29,7 @@ Examples:
   dpfs bench --socket /run/dpfs/a.sock --job randread,getattr --depth 1 --wait sleep --json
   dpfs bench --socket /run/dpfs/a.sock --job randwrite --verify --seconds 10 --queues 4
   dpfs bench --socket /run/dpfs/null.sock --job randread --path data --file-size 1G
+  dpfs bench --socket /run/dpfs/a.sock --job readfile,newfile --files 100000 --folders 100
 
 The device serves one client at a time: end the VM that uses it first.)";
 
@@ -79,7 +84,11 @@ std::optional<BenchOptions> parse_bench_options(int argc, char** argv, int& exit
          "--path,-p", options.path,
          "an existing file to use, below the root; by default one is made, filled and removed")
       ->type_name("FILE");
-  app.add_option("--files", options.files, "files of the directory for lookup and readdirplus")
+  app.add_option("--files", options.files, "small files, for the jobs that are about such")
+      ->check(CLI::Range(1, 10'000'000))
+      ->type_name("N")
+      ->capture_default_str();
+  app.add_option("--folders", options.folders, "folders that the small files are spread over")
       ->check(CLI::Range(1, 1'000'000))
       ->type_name("N")
       ->capture_default_str();
@@ -112,6 +121,9 @@ std::optional<BenchOptions> parse_bench_options(int argc, char** argv, int& exit
     }
     if (options.file_size < options.block_size) {
       throw CLI::ValidationError("--file-size", "must hold at least one block of --bs");
+    }
+    if (options.folders > options.files) {
+      throw CLI::ValidationError("--folders", "must not be more than --files");
     }
     const bool power_of_two =
         options.queue_size != 0 && (options.queue_size & (options.queue_size - 1)) == 0;

@@ -21,7 +21,8 @@ struct BenchOptions {
   double warmup_seconds = 0.5;
   uint64_t file_size = 256ull << 20;
   std::string path;       // of the data file; empty: one of the benchmark's own
-  uint32_t files = 1000;  // of the directory for lookup and readdirplus
+  uint32_t files = 1000;  // small ones, for lookup, readdirplus and whole files
+  uint32_t folders = 1;   // that they are spread over
   bool sleep = false;
   bool verify = false;
   bool json = false;

@@ -68,6 +68,17 @@ TEST(BenchOptions, DepthThatTheQueuesCannotHoldIsRefused) {
   EXPECT_TRUE(parse({"-s", "s", "--depth", "256", "--queues", "2"}).options);
 }
 
+TEST(BenchOptions, EveryJobOfWholeFilesIsKnown) {
+  Parsed parsed = parse({"-s", "s", "--job", "readfile,readknown,writefile,newfile,create"});
+  ASSERT_TRUE(parsed.options);
+  EXPECT_EQ(parsed.options->jobs.size(), 5u);
+}
+
+TEST(BenchOptions, MoreFoldersThanFilesAreRefused) {
+  EXPECT_EQ(parse({"-s", "s", "--files", "10", "--folders", "11"}).exit_code, 2);
+  EXPECT_TRUE(parse({"-s", "s", "--files", "10", "--folders", "10"}).options);
+}
+
 TEST(BenchOptions, QueueSizeMustBeAPowerOfTwo) {
   EXPECT_EQ(parse({"-s", "s", "--queue-size", "100"}).exit_code, 2);
 }

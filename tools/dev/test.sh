@@ -3,7 +3,7 @@
 # ./dev test: goes through steps, each in a process of its own with its log in build/log/, and sums
 # up.
 
-all_steps="lint release gcc asan tsan defer fuzz vm nfs"
+all_steps="lint release gcc asan tsan defer fuzz vm nfs kv"
 quick_steps="lint release"
 # No single command of a step takes longer, unless it hangs.
 command_limit_s=1500
@@ -26,6 +26,8 @@ Runs what CI runs. A step that fails does not stop the others. Logs are kept in 
   vm        a stock Linux VM mounts what dpfs serves
   nfs       an NFS server behind dpfs mount: suites, locks, restarts, cuts (tests/nfs/run.py --all
             does more); needs root
+  kv        key-value file systems: crashes, power failures, full and broken disks
+            (tests/kv/run.py --all does more); needs root
 
   ./dev test
   ./dev test --quick              lint and release only, lint without clang-tidy
@@ -45,6 +47,7 @@ step_title() {
     fuzz) echo "fuzz targets, ${FUZZ_SECONDS:-15} s each" ;;
     vm) echo "a stock Linux VM mounts what dpfs serves" ;;
     nfs) echo "an NFS server behind dpfs, and what happens to it" ;;
+    kv) echo "key-value file systems, and what happens to them" ;;
   esac
 }
 
@@ -192,6 +195,7 @@ run_step() {
     fuzz) test_fuzz ;;
     vm) test_cases vm "virtual machine" ;;
     nfs) test_cases nfs "NFS server" ;;
+    kv) test_cases kv "key-value store" ;;
   esac
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // LOOKUP: what lies under a name.
+#include <dirent.h>
 #include <sys/stat.h>
 
 #include "backend/kv/kv_fs.h"
@@ -39,7 +40,8 @@ Op<fuse::EntryOut> KvFs::look_up(uint64_t directory_ino, Name name) {
     if (!entry) co_return entry.error();
     const NodeRef node = volume.node(entry->ino);
     if (!node) co_return Errno::nomem;
-    const Result<Unit> there = co_await volume.load(*node);
+    Op<Unit> load = entry->type == DT_REG ? volume.load_to_read(*node) : volume.load(*node);
+    const Result<Unit> there = co_await load;
     if (there) co_return entry_out(*node);
     if (there.error() != Errno::stale) co_return there.error();
   }

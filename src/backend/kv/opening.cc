@@ -40,7 +40,7 @@ Op<fuse::OpenOut> KvFs::open_later(uint64_t ino) {
   // Not while its last name is being removed: an open file stays.
   co_await node->lock.lock();
   const Locked locked(node->lock, volume_->reactor());
-  const Result<Unit> ok = co_await volume_->load(*node);
+  const Result<Unit> ok = co_await volume_->load_to_read(*node);
   if (!ok) co_return ok.error();
   if (S_ISDIR(node->inode.mode)) co_return Errno::isdir;
   co_return hand_out(std::move(node));

@@ -82,6 +82,11 @@ Op<bool> KvFs::read_inline(Node& node, uint64_t offset, IoView into) {
     reader.fill_rest();
     co_return true;
   }
+  if (const std::string_view* known = volume_->known_contents(node)) {
+    if (offset < known->size()) reader.found(known->substr(offset));
+    reader.fill_rest();
+    co_return true;
+  }
   kv::Get get{.key = {.collection = Collection::contents, .object = node.ino},
               .reader = &reader,
               .offset = static_cast<uint32_t>(offset),

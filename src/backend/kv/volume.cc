@@ -171,6 +171,7 @@ Op<Unit> Volume::unmount() {
   open_ = false;
   nodes_.clear();
   names_.clear();
+  contents_.clear();
   co_return Unit{};
 }
 
@@ -188,12 +189,38 @@ Op<Unit> Volume::load_later(Node& node) {
     const Errno why = found.why(get);
     if (why == Errno::io) co_return why;
     // What was read is older than what somebody has done meanwhile.
-    if (node.changes != changes) continue;
-    if (node.state != Node::State::unknown) break;
-    node.inode = found.value;
-    node.state = why == Errno::none ? Node::State::there : Node::State::gone;
+    if (node.changes == changes) fill(node, found.value, why == Errno::none);
   }
   co_return state_of(node);
+}
+
+Op<Unit> Volume::load_with_contents(Node& node) {
+  Result<Unit> sure = co_await make_sure();
+  if (!sure) co_return sure;
+  while (node.state == Node::State::unknown) {
+    const uint32_t changes = node.changes;
+    Found<Inode> found;
+    SmallContents::Fetch contents(contents_, node.ino);
+    std::array gets{
+        Get{.key = {.collection = Collection::inode, .object = node.ino}, .reader = &found},
+        Get{.key = {.collection = Collection::contents, .object = node.ino}, .reader = &contents}};
+    const Result<Unit> got = co_await store_->get(gets);
+    if (!got) co_return got;
+    const Errno why = found.why(gets[0]);
+    if (why == Errno::io) co_return why;
+    if (node.changes != changes) continue;
+    const bool in_line = (found.value.flags & inode_flag::kInline) != 0;
+    if (why == Errno::none && in_line) contents.keep(!gets[1].found);
+    fill(node, found.value, why == Errno::none);
+  }
+  co_return state_of(node);
+}
+
+// Somebody else may have read it, too.
+void Volume::fill(Node& node, const Inode& inode, bool is_there) noexcept {
+  if (node.state != Node::State::unknown) return;
+  node.inode = inode;
+  node.state = is_there ? Node::State::there : Node::State::gone;
 }
 
 Op<Entry> Volume::find_name(Node& directory, std::string_view name) {
@@ -263,7 +290,10 @@ void Volume::set_leaving(const Change& change, bool leaving) noexcept {
 }
 
 void Volume::apply(const Change& change) noexcept {
-  for (const Change::NodeChange& each : change.nodes()) each.node->set(each.inode, each.state);
+  for (const Change::NodeChange& each : change.nodes()) {
+    each.node->set(each.inode, each.state);
+    contents_.forget(each.node->ino);
+  }
   for (const Change::NameChange& each : change.names()) {
     names_.set(each.parent, each.name, cached(each.entry));
   }
@@ -271,7 +301,10 @@ void Volume::apply(const Change& change) noexcept {
 }
 
 void Volume::doubt(const Change& change) noexcept {
-  for (const Change::NodeChange& each : change.nodes()) each.node->doubt();
+  for (const Change::NodeChange& each : change.nodes()) {
+    each.node->doubt();
+    contents_.forget(each.node->ino);
+  }
   for (const Change::NameChange& each : change.names()) names_.forget(each.parent, each.name);
 }
 

@@ -14,6 +14,7 @@
 #include "backend/kv/node_cache.h"
 #include "backend/kv/ownership.h"
 #include "backend/kv/records.h"
+#include "backend/kv/small_contents.h"
 #include "backend/kv/store.h"
 #include "backend/kv/usage.h"
 #include "base/op.h"
@@ -65,6 +66,15 @@ class Volume {
     if (is_sure() && node.state != Node::State::unknown) return state_of(node);
     return load_later(node);
   }
+  // For who looks a regular file up, or opens it: a READ comes next as a rule.
+  Op<Unit> load_to_read(Node& node) {
+    if (!store_->traits().remote || node.state != Node::State::unknown) return load(node);
+    return load_with_contents(node);
+  }
+  // A small file's contents, where they are in memory; nullptr where they are not.
+  const std::string_view* known_contents(const Node& node) const noexcept {
+    return contents_.find(node.ino);
+  }
   // The entry of that name, from memory or the store. ENOENT. `directory` has been loaded.
   Op<Entry> find_name(Node& directory, std::string_view name);
   // Only what is in memory: nullptr where that is not known.
@@ -105,6 +115,8 @@ class Volume {
   }
   Op<Unit> make_sure_later();
   Op<Unit> load_later(Node& node);
+  Op<Unit> load_with_contents(Node& node);
+  static void fill(Node& node, const Inode& inode, bool is_there) noexcept;
   Op<Unit> mount();
   Op<Unit> read_superblock();
   Op<Unit> remove_orphans();
@@ -121,6 +133,7 @@ class Volume {
   Superblock superblock_;
   NodeCache nodes_;
   NameCache names_;
+  SmallContents contents_;
   LockTable locks_;
   Usage usage_;
   GarbageCollector garbage_;

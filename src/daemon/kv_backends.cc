@@ -2,14 +2,13 @@
 // Key-value file systems, each once in the process whatever number of devices it has.
 #include "daemon/kv_backends.h"
 
-#include <fmt/core.h>
-
 #include <map>
 #include <memory>
 #include <stdexcept>
 #include <string>
 
 #include "backend/kv/kv_fs.h"
+#include "daemon/kv_stores.h"
 #include "daemon/kv_url.h"
 
 namespace dpfs {
@@ -23,36 +22,16 @@ KvOptions options_of(const ShareConfig& share) {
   return options;
 }
 
-// What is wrong can be said before anything is served.
-void check_folder(const KvRocksdbUrl& asked, const Url& url) {
-  using Kind = kv::RocksdbFolder::Kind;
-  const kv::RocksdbFolder folder = kv::inspect_rocksdb(asked.engine.path);
-  const bool creates = asked.volume.create;
-  switch (folder.kind) {
-    case Kind::absent:
-      if (creates) return;
-      throw std::runtime_error(
-          fmt::format("'{}': there is no file system yet; say --create to make one", url.text()));
-    case Kind::newer:
-    case Kind::other:
-    case Kind::unreadable:
-      throw std::runtime_error(fmt::format("'{}': {}", url.text(), folder.problem));
-    case Kind::ours:
-      return;
-  }
-}
-
 // The volumes that devices have now.
 class Volumes {
  public:
-  std::shared_ptr<kv::Volume> get(Reactor& reactor, const KvRocksdbUrl& asked) {
-    std::weak_ptr<kv::Volume>& known = volumes_[kv_place(asked.engine)];
+  std::shared_ptr<kv::Volume> get(Reactor& reactor, const KvAsked& asked) {
+    std::weak_ptr<kv::Volume>& known = volumes_[asked.place];
     if (std::shared_ptr<kv::Volume> volume = known.lock()) {
       if (&volume->reactor() == &reactor) return volume;
       throw std::logic_error("two reactors for one file system");
     }
-    auto volume = std::make_shared<kv::Volume>(
-        reactor, kv::make_rocksdb_store(reactor, asked.engine), asked.volume);
+    auto volume = std::make_shared<kv::Volume>(reactor, asked.make_store(reactor), asked.volume);
     known = volume;
     return volume;
   }
@@ -70,11 +49,7 @@ void add_kv_backends(Backends& backends) {
   backends.add(
       rocksdb, "kv+rocksdb:/path[?fs=NAME]   a file system in a RocksDB database",
       [volumes](Reactor& reactor, Url& url, const ShareConfig& share) {
-        KvRocksdbUrl asked = kv_rocksdb_url(url);
-        asked.volume.create = asked.volume.create || share.create;
-        asked.engine.create = asked.volume.create;
-        url.check_all_options_known();
-        check_folder(asked, url);
+        const KvAsked asked = kv_asked(url, share.create);
         return std::make_unique<KvFs>(volumes->get(reactor, asked), options_of(share));
       },
       Backends::Reach::working_folder);

@@ -7,7 +7,7 @@
 #include <charconv>
 #include <stdexcept>
 
-#include "backend/nfs/address.h"
+#include "io/address.h"
 
 namespace dpfs {
 namespace {
@@ -174,8 +174,8 @@ NfsOptions nfs_options(Url& url) {
   return options;
 }
 
-std::vector<nfs::Address> nfs_addresses(const NfsOptions& options) {
-  std::vector<nfs::Address> addresses = nfs::look_up(options.server, options.port);
+std::vector<Address> nfs_addresses(const NfsOptions& options) {
+  std::vector<Address> addresses = look_up(options.server, options.port);
   if (!addresses.empty()) return addresses;
   throw std::runtime_error(fmt::format(
       "there is no server of the name '{}'; check the name, or give its address", options.server));
@@ -184,9 +184,9 @@ std::vector<nfs::Address> nfs_addresses(const NfsOptions& options) {
 std::string nfs_url_by_address(Url& url) {
   const NfsOptions options = nfs_options(url);
   std::string addresses;
-  for (const nfs::Address& address : nfs_addresses(options)) {
+  for (const Address& address : nfs_addresses(options)) {
     if (!addresses.empty()) addresses += ',';
-    addresses += nfs::numeric(address);
+    addresses += numeric(address);
   }
   const std::string_view path = url.path();
   return url.text_with_path(

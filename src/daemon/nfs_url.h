@@ -5,9 +5,9 @@
 #include <string>
 #include <vector>
 
-#include "backend/nfs/address.h"
 #include "backend/nfs/options.h"
 #include "daemon/url.h"
+#include "io/address.h"
 
 namespace dpfs {
 
@@ -16,7 +16,7 @@ namespace dpfs {
 NfsOptions nfs_options(Url& url);
 
 // Where the server is. Throws std::runtime_error when its name is nobody's.
-std::vector<nfs::Address> nfs_addresses(const NfsOptions& options);
+std::vector<Address> nfs_addresses(const NfsOptions& options);
 
 // The same URL with the server's addresses in place of its name, for who will not be able to look
 // it up: nfs://[192.0.2.1,2001:db8::1]:port/export/path?... Throws std::runtime_error when the name

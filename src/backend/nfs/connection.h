@@ -9,10 +9,10 @@
 #include <memory>
 #include <vector>
 
-#include "backend/nfs/address.h"
 #include "backend/nfs/compound.h"
 #include "base/fd.h"
 #include "base/list.h"
+#include "io/address.h"
 #include "io/reactor.h"
 
 namespace dpfs::nfs {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Names of servers.
-#include "backend/nfs/address.h"
+#include "io/address.h"
 
 #include <netdb.h>
 
@@ -8,7 +8,7 @@
 #include <cstring>
 #include <string_view>
 
-namespace dpfs::nfs {
+namespace dpfs {
 namespace {
 
 void add_addresses(const std::string& server, const std::string& port,
@@ -53,4 +53,4 @@ std::string numeric(const Address& address) {
   return failed != 0 ? std::string() : std::string(text.data());
 }
 
-}  // namespace dpfs::nfs
+}  // namespace dpfs

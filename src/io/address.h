@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-namespace dpfs::nfs {
+namespace dpfs {
 
 struct Address {
   sockaddr_storage bytes{};
@@ -22,4 +22,4 @@ std::vector<Address> look_up(const std::string& servers, uint16_t port);
 // "192.0.2.1", "2001:db8::1"
 std::string numeric(const Address& address);
 
-}  // namespace dpfs::nfs
+}  // namespace dpfs

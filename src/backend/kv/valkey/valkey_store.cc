@@ -1,0 +1,448 @@
+// SPDX-License-Identifier: Apache-2.0
+// The store: which commands a request is made of.
+#include "backend/kv/valkey/valkey_store.h"
+
+#include <algorithm>
+#include <array>
+#include <deque>
+#include <optional>
+#include <utility>
+
+#include "backend/kv/valkey/ask.h"
+#include "backend/kv/valkey/cluster.h"
+#include "backend/kv/valkey/command.h"
+#include "backend/kv/valkey/commit_encoder.h"
+#include "backend/kv/valkey/commit_log.h"
+#include "backend/kv/valkey/facts.h"
+#include "backend/kv/valkey/keys.h"
+#include "backend/kv/valkey/requests.h"
+#include "backend/kv/valkey/scans.h"
+#include "backend/kv/valkey/script.h"
+#include "base/log.h"
+#include "base/monotonic.h"
+
+namespace dpfs::kv {
+namespace {
+
+using namespace valkey;
+
+constexpr uint32_t kCommitWrites = 4096;
+constexpr uint64_t kValueBytesMax = uint64_t{64} << 20;
+constexpr uint64_t kLookLimitNs = 3'000'000'000;
+
+bool is_possible(const Key& key) noexcept {
+  return shape_of(key.collection) != Shape::named ||
+         (!key.name.empty() && key.name.size() <= kNameBytesMax);
+}
+
+bool is_possible(const Write& write) noexcept {
+  if (!is_possible(write.key)) return false;
+  const bool of_bytes = write.kind == Write::Kind::patch || write.kind == Write::Kind::cut;
+  if (of_bytes && (write.number < 0 || is_hash(write.key.collection))) return false;
+  if (write.kind == Write::Kind::add && is_spread(write)) return false;
+  const uint64_t offset =
+      write.kind == Write::Kind::patch ? static_cast<uint64_t>(write.number) : 0;
+  const uint64_t bytes = write.value.size() + write.payload.size();
+  return offset <= kValueBytesMax && bytes <= kValueBytesMax - offset;
+}
+
+std::string item_of(const Key& key) {
+  if (shape_of(key.collection) == Shape::named) return std::string(key.name);
+  return std::string(item(key.number).view());
+}
+
+// Of a write to a spread record; empty where there is nothing to do.
+std::string spread_command(const Keys& keys, const Scripts& scripts, const Write& write) {
+  const Word key = keys.record(write.key);
+  std::string bytes;
+  CommandWriter writer(bytes);
+  switch (write.kind) {
+    case Write::Kind::put:
+      writer.begin(3);
+      writer.word("SET");
+      writer.word(key.view());
+      writer.word(write.value, write.payload);
+      break;
+    case Write::Kind::erase:
+      return command({"UNLINK", key.view()});
+    case Write::Kind::patch:
+      if (write.value.empty() && write.payload.empty()) break;
+      writer.begin(4);
+      writer.word("SETRANGE");
+      writer.word(key.view());
+      writer.number(static_cast<uint64_t>(write.number));
+      writer.word(write.value, write.payload);
+      break;
+    case Write::Kind::cut:
+      return command({"EVALSHA", scripts.cut, "1", key.view(), std::to_string(write.number)});
+    case Write::Kind::add:
+      break;
+  }
+  return bytes;
+}
+
+class ValkeyStore final : public Store, Restorer {
+ public:
+  ValkeyStore(Reactor& reactor, const ValkeyOptions& options)
+      : reactor_(reactor),
+        options_(options),
+        keys_(options.partition),
+        traits_{.engine = "valkey",
+                .chunk_bytes = options.chunk_bytes,
+                .commit_writes = kCommitWrites,
+                .remote = true,
+                .exclusive = false} {}
+  ~ValkeyStore() override { DPFS_ASSERT(!log_); }
+
+  const Traits& traits() const noexcept override { return traits_; }
+  Op<Unit> open() override;
+  Op<Unit> close() override;
+  Op<Unit> get(std::span<Get> gets) override;
+  Op<bool> scan(const Scan& scan, ScanReader& reader) override;
+  Op<Unit> sweep(Sweep& sweep, ScanReader& reader) override;
+  Op<Unit> commit(std::span<const Compare> compares, std::span<const Write> writes) override;
+  Op<Unit> sync() override;
+  Op<Space> space() override;
+
+ private:
+  Op<Unit> restore(Node& node) override;
+  void tick(uint64_t now_ns) noexcept override { log_->tick(now_ns); }
+  bool needs_tick() const noexcept override { return log_->awaits(); }
+
+  bool is_closed() const noexcept { return !is_open_ || log_->broken() != Errno::none; }
+  Op<Unit> check();
+  Op<Unit> prepare(Node& node);
+  Op<Unit> look_at(Node& node);
+  Op<Unit> load_scripts(Node& node);
+  Op<Unit> stop();
+  Op<Unit> sync_node(Node& node);
+  Op<Unit> write_spread(std::span<const Write> writes);
+  std::string get_command(const Get& get, bool& is_whole) const;
+
+  Reactor& reactor_;
+  const ValkeyOptions options_;
+  const Keys keys_;
+  const Traits traits_;
+  std::optional<Cluster> cluster_;
+  std::optional<CommitLog> log_;
+  bool is_open_ = false;
+};
+
+Op<Unit> ValkeyStore::open() {
+  if (!is_partition_name(options_.partition)) {
+    log::error("a partition's name has letters, digits, '.', '_' and '-', at most {}",
+               kPartitionBytesMax);
+    co_return Errno::inval;
+  }
+  if (options_.tls.enabled) {
+    log::error("encrypted connections to Valkey are not supported yet");
+    co_return Errno::opnotsupp;
+  }
+  cluster_.emplace(reactor_, static_cast<Restorer&>(*this), options_.servers,
+                   Login{.user = options_.user, .password = options_.password}, options_.limit_ns);
+  log_.emplace(*cluster_, keys_, options_.window_bytes);
+  Op<Unit> starting = cluster_->start();
+  Result<Unit> result = co_await std::move(starting);
+  if (result) {
+    Op<Unit> checking = check();
+    result = co_await std::move(checking);
+  }
+  if (!result) {
+    Op<Unit> stopping = stop();
+    static_cast<void>(co_await std::move(stopping));
+    co_return result;
+  }
+  is_open_ = true;
+  co_return Unit{};
+}
+
+// Whether each primary can be used. Later ones are looked at when they are connected to.
+Op<Unit> ValkeyStore::check() {
+  uint32_t without_append_file = 0;
+  for (size_t i = 0; i < cluster_->nodes().size(); ++i) {
+    Node& node = *cluster_->nodes()[i];
+    if (!node.is_primary) continue;
+    Op<Unit> preparing = prepare(node);
+    const Result<Unit> good = co_await std::move(preparing);
+    if (!good) co_return good;
+    if (!node.has_append_file) ++without_append_file;
+  }
+  if (without_append_file > 0) {
+    log::warn(
+        "partition {}: Valkey servers without an append-only file: {}. What is written is lost "
+        "when "
+        "they end (set appendonly to yes)",
+        keys_.partition(), without_append_file);
+  }
+  co_return Unit{};
+}
+
+Op<Unit> ValkeyStore::look_at(Node& node) {
+  Ask info(reactor_, command({"INFO", "server", "memory", "persistence"}), kLookLimitNs);
+  node.side.send(info);
+  co_await info;
+  if (info.error() != Errno::none) co_return info.error();
+  Facts facts;
+  Objection no{.why = Errno::proto, .text = "does not say what it is"};
+  if (info.good() && parse_facts(info.reply().text(), facts)) no = objection(facts);
+  if (!info.good()) no.text = "says: " + std::string(info.reply().text());
+  node.has_append_file = facts.has_append_file;
+  if (no.text != node.complaint && no.why != Errno::none) {
+    log::error("the Valkey server {} {}", text_of(node.address), no.text);
+  }
+  node.complaint = no.text;
+  if (no.why != Errno::none) co_return no.why;
+  co_return Unit{};
+}
+
+// Nothing is asked of a server that is not fit to be asked, or has no scripts.
+Op<Unit> ValkeyStore::prepare(Node& node) {
+  Op<Unit> looking = look_at(node);
+  Result<Unit> result = co_await std::move(looking);
+  if (!result) co_return result;
+  Op<Unit> loading = load_scripts(node);
+  result = co_await std::move(loading);
+  co_return result;
+}
+
+Op<Unit> ValkeyStore::restore(Node& node) {
+  Op<Unit> preparing = prepare(node);
+  Result<Unit> result = co_await std::move(preparing);
+  if (!result) co_return result;
+  Op<Unit> restoring = log_->restore(node);
+  result = co_await std::move(restoring);
+  co_return result;
+}
+
+Op<Unit> ValkeyStore::load_scripts(Node& node) {
+  Scripts& names = cluster_->scripts();
+  const std::array<std::pair<std::string_view, std::string*>, 4> scripts{
+      {{kCommitScript, &names.commit},
+       {kCutScript, &names.cut},
+       {kRangeScript, &names.range},
+       {kScanScript, &names.scan}}};
+  std::deque<Ask> loads;
+  for (const auto& [script, name] : scripts) {
+    loads.emplace_back(reactor_, command({"SCRIPT", "LOAD", script}), kLookLimitNs);
+    node.side.send(loads.back());
+  }
+  Result<Unit> result = Unit{};
+  for (size_t i = 0; i < loads.size(); ++i) {
+    Ask& load = loads[i];
+    co_await load;
+    if (load.error() != Errno::none) {
+      result = load.error();
+    } else if (load.reply().text().size() != kShaDigits || !load.good()) {
+      log::error("the Valkey server {} refuses a script: {}", text_of(node.address),
+                 load.reply().text());
+      result = Errno::proto;
+    } else {
+      *scripts[i].second = load.reply().text();
+    }
+  }
+  co_return result;
+}
+
+Op<Unit> ValkeyStore::stop() {
+  is_open_ = false;
+  Op<Unit> stopping = cluster_->stop();
+  static_cast<void>(co_await std::move(stopping));
+  log_->stop();
+  log_.reset();
+  cluster_.reset();
+  co_return Unit{};
+}
+
+Op<Unit> ValkeyStore::close() {
+  if (!is_open_) return Unit{};
+  return stop();
+}
+
+std::string ValkeyStore::get_command(const Get& get, bool& is_whole) const {
+  const Word key = keys_.record(get.key);
+  is_whole = true;
+  if (is_hash(get.key.collection)) return command({"HGET", key.view(), item_of(get.key)});
+  if (get.offset == 0 && get.bytes == UINT32_MAX) return command({"GET", key.view()});
+  is_whole = false;
+  // The end is part of it; of nothing, the end is before the beginning.
+  const uint64_t first = get.bytes == 0 ? 1 : get.offset;
+  const uint64_t last = get.bytes == 0 ? 0 : uint64_t{get.offset} + get.bytes - 1;
+  return command({"EVALSHA", cluster_->scripts().range, "1", key.view(), std::to_string(first),
+                  std::to_string(last)});
+}
+
+Op<Unit> ValkeyStore::get(std::span<Get> gets) {
+  if (is_closed()) co_return Errno::stale;
+  Group group(reactor_);
+  std::deque<GetQuestion> questions;
+  for (Get& get : gets) {
+    get.found = false;
+    if (!is_possible(get.key)) co_return Errno::inval;
+  }
+  for (Get& get : gets) {
+    bool is_whole = false;
+    std::string text = get_command(get, is_whole);
+    questions.emplace_back(*cluster_, group, slot_of(keys_.record(get.key).view()), std::move(text),
+                           get, is_whole);
+  }
+  for (GetQuestion& question : questions) cluster_->send(question);
+  const Errno why = co_await group;
+  if (why != Errno::none) co_return why;
+  co_return Unit{};
+}
+
+Op<bool> ValkeyStore::scan(const Scan& scan, ScanReader& reader) {
+  if (is_closed()) return Errno::stale;
+  if (!is_hash(scan.collection)) return Errno::inval;
+  return scan_object(*cluster_, keys_, scan, reader);
+}
+
+Op<Unit> ValkeyStore::sweep(Sweep& sweep, ScanReader& reader) {
+  if (is_closed()) return Errno::stale;
+  return sweep_step(*cluster_, keys_, sweep, reader);
+}
+
+Op<Unit> ValkeyStore::write_spread(std::span<const Write> writes) {
+  Group group(reactor_);
+  std::deque<Question> questions;
+  for (const Write& write : writes) {
+    if (!is_spread(write)) continue;
+    std::string text = spread_command(keys_, cluster_->scripts(), write);
+    if (text.empty()) continue;
+    questions.emplace_back(*cluster_, group, slot_of(keys_.record(write.key).view()),
+                           std::move(text));
+  }
+  for (Question& question : questions) cluster_->send(question);
+  const Errno why = co_await group;
+  if (why != Errno::none) co_return why;
+  co_return Unit{};
+}
+
+Op<Unit> ValkeyStore::commit(std::span<const Compare> compares, std::span<const Write> writes) {
+  if (is_closed()) co_return Errno::stale;
+  if (writes.size() > kCommitWrites) co_return Errno::inval;
+  for (const Write& write : writes) {
+    if (!is_possible(write)) co_return Errno::inval;
+  }
+  for (const Compare& compare : compares) {
+    if (!is_possible(compare.key)) co_return Errno::inval;
+  }
+  const auto spread = static_cast<size_t>(std::ranges::count_if(writes, is_spread));
+  if (spread > 0) {
+    Op<Unit> writing = write_spread(writes);
+    const Result<Unit> written = co_await std::move(writing);
+    if (!written) co_return written;
+  }
+  if (compares.empty() && spread == writes.size()) co_return Unit{};
+  CommitLog::Waiter waiter;
+  if (!log_->append(compares, writes, waiter)) co_return Errno::nomem;
+  const CommitLog::Outcome outcome = co_await waiter;
+  switch (outcome) {
+    case CommitLog::Outcome::done:
+      co_return Unit{};
+    case CommitLog::Outcome::compare_failed:
+      co_return kCompareFailed;
+    case CommitLog::Outcome::no_space:
+      co_return Errno::nospc;
+    case CommitLog::Outcome::given_up:
+      co_return Errno::timedout;
+    case CommitLog::Outcome::stale:
+      co_return Errno::stale;
+    case CommitLog::Outcome::not_a_number:
+    case CommitLog::Outcome::refused:
+      break;
+  }
+  co_return Errno::io;
+}
+
+Op<Unit> ValkeyStore::sync() {
+  if (is_closed()) co_return Errno::stale;
+  const uint64_t end_ns = monotonic_ns() + options_.sync_limit_ns;
+  for (size_t i = 0; i < cluster_->nodes().size(); ++i) {
+    Node& node = *cluster_->nodes()[i];
+    while (node.is_primary) {
+      Op<Unit> syncing = sync_node(node);
+      const Result<Unit> synced = co_await std::move(syncing);
+      if (synced) break;
+      // The connection broke: once more over the next one, which asks for all that is there.
+      const bool again = synced.error() == Errno::notconn && monotonic_ns() < end_ns;
+      if (!again) co_return synced.error() == Errno::notconn ? Errno::timedout : synced.error();
+      co_await Sleep(cluster_->timers(), 2'000'000);
+    }
+  }
+  // A server that has begun anew meanwhile may have made durable less than it had acknowledged:
+  // this is answered over a connection on which the log has looked.
+  Group group(reactor_);
+  Question ping(*cluster_, group, log_->slot(), command({"PING"}));
+  cluster_->send(ping);
+  const Errno why = co_await group;
+  if (why != Errno::none) co_return why;
+  if (is_closed()) co_return Errno::stale;
+  co_return Unit{};
+}
+
+// WAITAOF is about what its own connection has written: so it writes something, which comes behind
+// all that was acknowledged before.
+Op<Unit> ValkeyStore::sync_node(Node& node) {
+  const uint32_t replicas =
+      options_.replicas == ValkeyOptions::kAllReplicas ? node.replicas : options_.replicas;
+  const uint32_t disks = node.has_append_file ? 1 : 0;
+  if (disks == 0 && replicas == 0) co_return Unit{};
+  const std::string limit_ms = std::to_string(options_.sync_limit_ns / 1'000'000);
+  const std::string count = std::to_string(replicas);
+  if (node.mark.empty() || cluster_->owner(slot_of(node.mark)) != &node) {
+    node.mark = keys_.mark(static_cast<uint16_t>(node.first_slot));
+  }
+  Ask mark(reactor_, command({"SET", node.mark, ""}), options_.sync_limit_ns);
+  Ask wait(
+      reactor_,
+      disks > 0 ? command({"WAITAOF", "1", count, limit_ms}) : command({"WAIT", count, limit_ms}),
+      options_.sync_limit_ns + 1'000'000'000);
+  node.side.send(mark);
+  node.side.send(wait);
+  co_await mark;
+  co_await wait;
+  for (const Ask* ask : {&mark, &wait}) {
+    if (ask->error() != Errno::none) co_return ask->error();
+    if (ask->good()) continue;
+    log::error("a Valkey server refuses to synchronize: {}", ask->reply().text());
+    co_return Errno::io;
+  }
+  Reply::Walk walk(wait.reply());
+  uint32_t elements = 0;
+  int64_t on_disk = 0;
+  int64_t on_replicas = 0;
+  const bool is_pair = disks > 0;
+  if (is_pair && (!walk.array(elements) || elements != 2 || !walk.integer(on_disk))) {
+    co_return Errno::io;
+  }
+  if (!walk.integer(on_replicas)) co_return Errno::io;
+  if (on_disk < disks || on_replicas < replicas) co_return Errno::timedout;
+  co_return Unit{};
+}
+
+// Of all primaries together: chunks are spread over them evenly.
+Op<Store::Space> ValkeyStore::space() {
+  if (is_closed()) co_return Errno::stale;
+  Space space;
+  for (size_t i = 0; i < cluster_->nodes().size(); ++i) {
+    Node& node = *cluster_->nodes()[i];
+    if (!node.is_primary) continue;
+    Ask info(reactor_, command({"INFO", "memory"}), options_.limit_ns);
+    node.side.send(info);
+    co_await info;
+    if (!info.good()) co_return info.error() == Errno::none ? Errno::io : info.error();
+    const ServerSpace its = parse_space(info.reply().text());
+    space.total_bytes += its.total_bytes;
+    space.free_bytes += its.total_bytes - its.used_bytes;
+  }
+  co_return space;
+}
+
+}  // namespace
+
+std::unique_ptr<Store> make_valkey_store(Reactor& reactor, const ValkeyOptions& options) {
+  return std::make_unique<ValkeyStore>(reactor, options);
+}
+
+}  // namespace dpfs::kv

@@ -104,9 +104,15 @@ class Crashes:
             for load in loads:
                 if not load.running():
                     raise CheckError(f"a worker ended by itself: {last_line(load)}")
-            self.crash(mounted)
+            if self.disk:
+                self.disk.shut_down()
+            mounted.kill()
             for load in (*loads, *workers):
                 check(load.wait(ROUND_TIMEOUT_S) is not None, "a call hangs after the crash")
+            # Not before: who looks for a path after it finds another directory.
+            mounted.close()
+            if self.disk:
+                self.disk.mount_again()
             for load in loads:
                 said = last_line(load)
                 check(said["errno"] in GONE, f"a call ended so: {said}")
@@ -135,14 +141,6 @@ class Crashes:
 
     def remover(self, mounted, folder):
         return Child(["rm", "-rf", f"{mounted.path}/{folder}"], "rm")
-
-    def crash(self, mounted):
-        if self.disk:
-            self.disk.shut_down()
-        mounted.kill()
-        mounted.close()
-        if self.disk:
-            self.disk.mount_again()
 
     def crash_while_mounting(self, chance):
         """What is left is being tidied up."""

@@ -132,7 +132,9 @@ fuse::StatxOut KvFs::statx_out(const Node& node) const noexcept {
 
 Op<fuse::StatfsOut> KvFs::statfs(Request&, const NodeArgs&) {
   kv::Volume& volume = *volume_;
-  const Result<Unit> sure = co_await volume.make_sure();
+  Result<Unit> sure = co_await volume.make_sure();
+  if (!sure) co_return sure.error();
+  sure = co_await volume.make_usage_sure();
   if (!sure) co_return sure.error();
   const Result<kv::Store::Space> space = co_await volume.store().space();
   if (!space) co_return space.error();

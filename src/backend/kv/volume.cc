@@ -81,25 +81,35 @@ Op<Unit> Volume::mount() {
   if (!ok) co_return ok;
   // What changes under another owner is read when we are the owner.
   FoundNumber next;
-  FoundNumber bytes;
-  FoundNumber inodes;
-  std::array gets{Get{.key = {.collection = Collection::allocator}, .reader = &next},
-                  Get{.key = usage_key(UsageCounter::bytes), .reader = &bytes},
-                  Get{.key = usage_key(UsageCounter::inodes), .reader = &inodes}};
-  ok = co_await store_->get(gets);
+  Get get{.key = {.collection = Collection::allocator}, .reader = &next};
+  ok = co_await store_->get({&get, 1});
   if (!ok) co_return ok;
-  if (next.why(gets[0]) != Errno::none || bytes.why(gets[1]) == Errno::io ||
-      inodes.why(gets[2]) == Errno::io) {
-    co_return Errno::io;
-  }
+  if (next.why(get) != Errno::none) co_return Errno::io;
   next_ino_ = inos_end_ = next.value;
-  usage_.begin(
-      {.bytes = static_cast<int64_t>(bytes.value), .inodes = static_cast<int64_t>(inodes.value)},
-      {.bytes = superblock_.bytes_max, .inodes = superblock_.inodes_max});
+  ok = co_await read_usage();
+  if (!ok) co_return ok;
   mounted_ = true;
   ok = co_await remove_orphans();
   if (ok) garbage_.begin();
   co_return ok;
+}
+
+// While no commit is in flight; one that is begun meanwhile leaves it to the next.
+Op<Unit> Volume::read_usage() {
+  const uint64_t begun = commits_begun_;
+  FoundNumber bytes;
+  FoundNumber inodes;
+  std::array gets{Get{.key = usage_key(UsageCounter::bytes), .reader = &bytes},
+                  Get{.key = usage_key(UsageCounter::inodes), .reader = &inodes}};
+  const Result<Unit> got = co_await store_->get(gets);
+  if (!got) co_return got;
+  if (bytes.why(gets[0]) == Errno::io || inodes.why(gets[1]) == Errno::io) co_return Errno::io;
+  if (commits_begun_ != begun) co_return Unit{};
+  usage_is_sure_ = true;
+  usage_.begin(
+      {.bytes = static_cast<int64_t>(bytes.value), .inodes = static_cast<int64_t>(inodes.value)},
+      {.bytes = superblock_.bytes_max, .inodes = superblock_.inodes_max});
+  co_return Unit{};
 }
 
 Op<Unit> Volume::read_superblock() {
@@ -254,6 +264,10 @@ Op<Unit> Volume::commit(Change& change) {
     const Result<Unit> sure = co_await make_sure();
     if (!sure) co_return sure;
   }
+  if (!usage_is_sure_) {
+    const Result<Unit> sure = co_await make_usage_sure();
+    if (!sure) co_return sure;
+  }
   const Amount more{.bytes = change.bytes, .inodes = change.inodes};
   const Result<Unit> reserved = usage_.reserve(more);
   if (!reserved) co_return reserved;
@@ -268,7 +282,10 @@ Op<Unit> Volume::commit(Change& change) {
   }
   const Compare owner = ownership_.compare();
   set_leaving(change, true);
+  ++commits_;
+  ++commits_begun_;
   const Result<Unit> done = co_await store_->commit({&owner, 1}, change.writes());
+  --commits_;
   set_leaving(change, false);
   if (done) {
     usage_.settle(more, more);
@@ -277,7 +294,10 @@ Op<Unit> Volume::commit(Change& change) {
   }
   usage_.release(more);
   doubt(change);
-  if (done.error() != kCompareFailed) co_return done;
+  if (done.error() != kCompareFailed) {
+    usage_is_sure_ = false;
+    co_return done;
+  }
   ownership_.lose();
   co_return Errno::io;
 }

@@ -106,6 +106,10 @@ class Volume {
   Reactor& reactor() noexcept { return reactor_; }
   uint32_t chunk_bytes() const noexcept { return superblock_.chunk_bytes; }
   Usage& usage() noexcept { return usage_; }
+  // What is used is read again where nobody knows what a commit has done.
+  Op<Unit> make_usage_sure() {
+    return usage_is_sure_ || commits_ > 0 ? Op<Unit>(Unit{}) : read_usage();
+  }
   LockTable& locks() noexcept { return locks_; }
 
  private:
@@ -119,6 +123,7 @@ class Volume {
   static void fill(Node& node, const Inode& inode, bool is_there) noexcept;
   Op<Unit> mount();
   Op<Unit> read_superblock();
+  Op<Unit> read_usage();
   Op<Unit> remove_orphans();
   Op<Unit> unmount();
   static void set_leaving(const Change& change, bool leaving) noexcept;
@@ -136,6 +141,9 @@ class Volume {
   SmallContents contents_;
   LockTable locks_;
   Usage usage_;
+  bool usage_is_sure_ = false;
+  uint32_t commits_ = 0;  // in flight
+  uint64_t commits_begun_ = 0;
   GarbageCollector garbage_;
   Spares<Change> changes_;
   AsyncMutex tree_lock_;

@@ -83,7 +83,10 @@ class NodeCache {
   explicit NodeCache(uint32_t nodes_max) : nodes_max_(nodes_max), buckets_(kBucketsMin, kNone) {}
   NodeCache(const NodeCache&) = delete;
   NodeCache& operator=(const NodeCache&) = delete;
-  ~NodeCache() { clear(); }
+  ~NodeCache() {
+    clear();
+    DPFS_ASSERT(used_ == 0);
+  }
 
   // The node, if it is here.
   Node* find(uint64_t ino) noexcept {
@@ -99,10 +102,12 @@ class NodeCache {
     return node == nullptr ? NodeRef() : NodeRef(*this, *node);
   }
   uint32_t size() const noexcept { return used_; }
-  // Nobody holds any.
+  // Nothing that is here is true any more. What somebody holds is to be read again.
   void clear() noexcept {
     while (Node* node = idle_.pop_front()) remove(*node);
-    DPFS_ASSERT(used_ == 0);
+    for (uint32_t i = 0; used_ > 0 && i < made_; ++i) {
+      if (at(i).ino != 0) at(i).doubt();
+    }
   }
 
  private:

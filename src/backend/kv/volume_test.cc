@@ -1,0 +1,351 @@
+// SPDX-License-Identifier: Apache-2.0
+// Who owns a file system, and what is left of those that died.
+#include <string>
+
+#include "backend/kv/kv_fs_harness.h"
+
+namespace dpfs::kv {
+namespace {
+
+constexpr uint32_t kMiB = 1u << 20;
+
+constexpr KvDaemon::Options kLongLease{.ownership = {.lease_ms = 4'000}};
+constexpr KvDaemon::Options kShortLease{.ownership = {.lease_ms = 100}};
+constexpr KvDaemon::Options kTakesOver{.ownership = {.lease_ms = 4'000, .takes_over = true}};
+
+// ---- Owners -------------------------------------------------------------------------------------
+
+TEST(Volume, LivingOwnersFileSystemIsRefused) {
+  KvWorld world;
+  KvDaemon first(world, kLongLease);
+  EXPECT_EQ(first.make_directory("a"), Errno::none);
+  KvDaemon second(world, kLongLease);
+  EXPECT_EQ(second.make_directory("b"), Errno::busy);
+  EXPECT_EQ(first.make_directory("c"), Errno::none);
+}
+
+TEST(Volume, SilentOwnerIsSucceeded) {
+  KvWorld world;
+  KvDaemon first(world, kShortLease);
+  EXPECT_EQ(first.make_directory("a"), Errno::none);
+  first.die();
+  KvDaemon second(world, kShortLease);
+  EXPECT_TRUE(second.look_up("a"));
+  EXPECT_EQ(second.make_directory("b"), Errno::none);
+}
+
+// The lease is longer than anybody waits for a test.
+TEST(Volume, ReleasedFileSystemIsTakenAtOnce) {
+  KvWorld world;
+  constexpr KvDaemon::Options kEndless{.ownership = {.lease_ms = UINT32_MAX}};
+  KvDaemon first(world, kEndless);
+  EXPECT_EQ(first.make_directory("a"), Errno::none);
+  first.end();
+  KvDaemon second(world, kEndless);
+  EXPECT_EQ(second.make_directory("b"), Errno::none);
+}
+
+TEST(Volume, ExclusiveStoresDeadOwnerIsSucceededAtOnce) {
+  KvWorld world;
+  constexpr KvDaemon::Options kEndless{.ownership = {.lease_ms = UINT32_MAX}, .exclusive = true};
+  KvDaemon first(world, kEndless);
+  EXPECT_EQ(first.make_directory("a"), Errno::none);
+  first.die();
+  KvDaemon second(world, kEndless);
+  EXPECT_TRUE(second.look_up("a"));
+}
+
+TEST(Volume, WhoHasLostTheFileSystemChangesNothing) {
+  KvWorld world;
+  KvDaemon first(world, kLongLease);
+  EXPECT_EQ(first.make_directory("a"), Errno::none);
+  KvDaemon second(world, kTakesOver);
+  EXPECT_TRUE(second.look_up("a"));
+  EXPECT_EQ(first.make_directory("b"), Errno::io);
+  EXPECT_EQ(second.look_up("b").error(), Errno::noent);
+}
+
+TEST(Volume, WhoHasLostTheFileSystemBelievesNothingInMemory) {
+  KvWorld world;
+  KvDaemon first(world, kLongLease);
+  EXPECT_EQ(first.make_directory("a"), Errno::none);
+  KvDaemon second(world, kTakesOver);
+  EXPECT_EQ(second.make_directory("b"), Errno::none);
+  EXPECT_EQ(first.make_directory("c"), Errno::io);
+  EXPECT_EQ(first.look_up("a").error(), Errno::io);
+}
+
+TEST(Volume, WhoHasLostTheFileSystemTakesNothingAwayAtItsEnd) {
+  KvWorld world;
+  KvDaemon first(world, kLongLease);
+  const KvDaemon::File file = first.create("a");
+  EXPECT_EQ(first.write(file, 0, "text"), Errno::none);
+  EXPECT_EQ(first.unlink("a"), Errno::none);
+  KvDaemon second(world, kTakesOver);
+  EXPECT_EQ(second.make_directory("b"), Errno::none);
+  first.end();
+  EXPECT_EQ(second.make_directory("c"), Errno::none);
+}
+
+// Nobody says so to who stays away for a lease; it asks before it believes what it has.
+TEST(Volume, OwnerThatWasSilentAsksBeforeItAnswersFromMemory) {
+  KvWorld world;
+  KvDaemon first(world, kShortLease);
+  EXPECT_EQ(first.make_directory("a"), Errno::none);
+  first.fail(Errno::timedout);
+  KvDaemon second(world, kShortLease);
+  EXPECT_TRUE(second.look_up("a"));
+  first.work_again();
+  EXPECT_EQ(first.look_up("a").error(), Errno::io);
+  EXPECT_EQ(second.make_directory("b"), Errno::none);
+}
+
+TEST(Volume, OwnerThatNobodySucceededGoesOnAfterSilence) {
+  KvWorld world;
+  KvDaemon first(world, kShortLease);
+  EXPECT_EQ(first.make_directory("a"), Errno::none);
+  first.fail(Errno::timedout);
+  EXPECT_EQ(first.make_directory("b"), Errno::timedout);
+  first.work_again();
+  EXPECT_EQ(first.make_directory("b"), Errno::none);
+  EXPECT_TRUE(first.look_up("a"));
+}
+
+TEST(Volume, MountThatFailedIsTriedAgain) {
+  KvWorld world;
+  KvDaemon daemon(world);
+  daemon.fail(Errno::timedout);
+  EXPECT_EQ(daemon.look_up("a").error(), Errno::timedout);
+  daemon.work_again();
+  EXPECT_EQ(daemon.look_up("a").error(), Errno::noent);
+}
+
+// ---- What lies in the store ---------------------------------------------------------------------
+
+TEST(Volume, NewerFormatIsRefused) {
+  KvWorld world;
+  const Key key{.collection = Collection::superblock};
+  Superblock superblock;
+  ASSERT_TRUE(decode(*world.client().get(key), superblock));
+  superblock.format = kFormat + 1;
+  std::array<char, kSuperblockBytes> room;
+  ASSERT_EQ(world.client().write(put(key, encode(superblock, room))), Errno::none);
+  KvDaemon daemon(world);
+  EXPECT_EQ(daemon.look_up("a").error(), Errno::opnotsupp);
+}
+
+TEST(Volume, StoreWithoutAFileSystemIsRefused) {
+  KvWorld world;
+  ASSERT_EQ(world.client().write(erase({.collection = Collection::superblock})), Errno::none);
+  KvDaemon daemon(world);
+  EXPECT_EQ(daemon.look_up("a").error(), Errno::noent);
+}
+
+TEST(Volume, DamagedSuperblockIsAnError) {
+  KvWorld world;
+  ASSERT_EQ(world.client().write(put({.collection = Collection::superblock}, "x")), Errno::none);
+  KvDaemon daemon(world);
+  EXPECT_EQ(daemon.look_up("a").error(), Errno::io);
+}
+
+TEST(Volume, DamagedInodeIsAnErrorForThatFileAlone) {
+  KvWorld world;
+  KvDaemon daemon(world);
+  daemon.close(daemon.create("a"));
+  const uint64_t ino = daemon.look_up("a")->nodeid;
+  daemon.end();
+  ASSERT_EQ(world.client().write(put(inode_key(ino), "x")), Errno::none);
+  KvDaemon again(world);
+  EXPECT_EQ(again.look_up("a").error(), Errno::io);
+  EXPECT_EQ(again.make_directory("b"), Errno::none);
+}
+
+TEST(Volume, NothingIsFormattedTwice) {
+  KvWorld world;
+  EXPECT_EQ(world.why<Unit>([&] { return format(world.store(), {}); }), Errno::exist);
+}
+
+// ---- What a daemon that died leaves -------------------------------------------------------------
+
+TEST(Volume, UnlinkedFilesOfADeadDaemonAreRemoved) {
+  KvWorld world;
+  KvDaemon first(world, kShortLease);
+  for (int i = 0; i < 100; ++i) {
+    const std::string name = "file" + std::to_string(i);
+    EXPECT_EQ(first.write(first.create(name), 0, name), Errno::none);
+    EXPECT_EQ(first.unlink(name), Errno::none);
+  }
+  EXPECT_EQ(world.records(Collection::orphan), 100u);
+  first.die();
+  KvDaemon second(world, kShortLease);
+  EXPECT_EQ(second.look_up("file1").error(), Errno::noent);
+  EXPECT_EQ(world.records(Collection::orphan), 0u);
+  EXPECT_EQ(world.records(Collection::inode), 1u);
+  EXPECT_EQ(world.records(Collection::contents), 0u);
+  world.expect_usage_is_right();
+}
+
+// Pages in several groups, so that one commit does not do.
+KvDaemon::File make_large(KvDaemon& daemon, std::string_view name) {
+  const KvDaemon::File file = daemon.create(name);
+  for (const uint64_t at : {0, 5, 9, 14}) {
+    EXPECT_EQ(daemon.write(file, at * kMiB + 1000, some_text(300'000, at)), Errno::none);
+  }
+  return file;
+}
+
+void wait_for_collection(KvWorld& world) {
+  while (world.records(Collection::garbage) > 0) world.reactor().turn();
+}
+
+TEST(Volume, LargeFileIsRemovedPieceByPiece) {
+  KvWorld world;
+  KvDaemon daemon(world);
+  daemon.close(make_large(daemon, "a"));
+  EXPECT_EQ(daemon.unlink("a"), Errno::none);
+  wait_for_collection(world);
+  EXPECT_EQ(world.records(Collection::chunk), 0u);
+  EXPECT_EQ(world.records(Collection::pages), 0u);
+  world.expect_usage_is_right();
+}
+
+TEST(Volume, RemovalThatADeathInterruptedIsFinished) {
+  for (uint32_t commits = 1; commits < 6; ++commits) {
+    KvWorld world;
+    KvDaemon first(world, kShortLease);
+    first.close(make_large(first, "a"));
+    first.fail(Errno::timedout, commits);
+    EXPECT_EQ(first.unlink("a"), Errno::none);
+    first.die();
+    KvDaemon second(world, kShortLease);
+    EXPECT_EQ(second.look_up("a").error(), Errno::noent);
+    wait_for_collection(world);
+    EXPECT_EQ(world.records(Collection::chunk), 0u) << commits << " commits";
+    EXPECT_EQ(world.records(Collection::pages), 0u);
+    world.expect_usage_is_right();
+  }
+}
+
+TEST(Volume, TruncationThatADeathInterruptedShowsNothingOfWhatWasCut) {
+  for (uint32_t commits = 1; commits < 4; ++commits) {
+    KvWorld world;
+    KvDaemon first(world, kShortLease);
+    const KvDaemon::File file = make_large(first, "a");
+    first.fail(Errno::timedout, commits);
+    static_cast<void>(first.truncate(file, 2000));
+    first.die();
+    KvDaemon second(world, kShortLease);
+    const KvDaemon::File again = second.open("a");
+    EXPECT_EQ(second.write(again, 16 * kMiB, "end"), Errno::none);
+    EXPECT_EQ(second.read(again, 1000, 1000), some_text(300'000, 0).substr(0, 1000));
+    for (uint64_t at = 2000; at < 16 * kMiB; at += kMiB) {
+      const uint64_t bytes = std::min<uint64_t>(kMiB, 16 * kMiB - at);
+      ASSERT_EQ(second.read(again, at, bytes), std::string(bytes, '\0')) << commits << ", " << at;
+    }
+    world.expect_usage_is_right();
+  }
+}
+
+TEST(Volume, FileThatWasBeingTruncatedIsRemovedWhole) {
+  KvWorld world;
+  KvDaemon first(world, kShortLease);
+  const KvDaemon::File file = make_large(first, "a");
+  first.fail(Errno::timedout, 1);
+  static_cast<void>(first.truncate(file, 0));
+  first.die();
+  KvDaemon second(world, kShortLease);
+  EXPECT_EQ(second.unlink("a"), Errno::none);
+  wait_for_collection(world);
+  EXPECT_EQ(world.records(Collection::chunk), 0u);
+  EXPECT_EQ(world.records(Collection::pages), 0u);
+  world.expect_usage_is_right();
+}
+
+// ---- Commits that fail --------------------------------------------------------------------------
+
+TEST(Volume, FailedChangeIsSeenByNobody) {
+  KvWorld world;
+  KvDaemon daemon(world);
+  const KvDaemon::File file = daemon.create("a");
+  EXPECT_EQ(daemon.write(file, 0, "before"), Errno::none);
+  daemon.fail(Errno::nospc);
+  EXPECT_EQ(daemon.make_directory("b"), Errno::nospc);
+  EXPECT_EQ(daemon.write(file, 0, "after, and longer"), Errno::nospc);
+  EXPECT_EQ(daemon.unlink("a"), Errno::nospc);
+  daemon.work_again();
+  EXPECT_EQ(daemon.look_up("b").error(), Errno::noent);
+  EXPECT_EQ(daemon.read(file, 0, 100), "before");
+  EXPECT_EQ(daemon.make_directory("b"), Errno::none);
+  world.expect_usage_is_right();
+}
+
+TEST(Volume, ChangeWhoseAnswerWasLostIsReadAgain) {
+  KvWorld world;
+  KvDaemon daemon(world);
+  const KvDaemon::File file = daemon.create("a");
+  EXPECT_EQ(daemon.write(file, 0, "before"), Errno::none);
+  daemon.lose_an_answer();
+  EXPECT_EQ(daemon.write(file, 0, "after, and longer"), Errno::timedout);
+  EXPECT_EQ(daemon.read(file, 0, 100), "after, and longer");
+  daemon.lose_an_answer();
+  EXPECT_EQ(daemon.make_directory("b"), Errno::timedout);
+  EXPECT_TRUE(daemon.look_up("b"));
+}
+
+TEST(Volume, UsageIsRightAfterAnAnswerWasLost) {
+  KvWorld world;
+  KvDaemon daemon(world);
+  EXPECT_EQ(daemon.make_directory("a"), Errno::none);
+  const fuse::Kstatfs before = daemon.statfs();
+  daemon.lose_an_answer();
+  EXPECT_EQ(daemon.make_directory("b"), Errno::timedout);
+  EXPECT_TRUE(daemon.look_up("b"));
+  const fuse::Kstatfs after = daemon.statfs();
+  EXPECT_EQ(after.files - after.ffree, before.files - before.ffree + 1);
+}
+
+// ---- Limits -------------------------------------------------------------------------------------
+
+TEST(Volume, MoreBytesThanAllowedAreEdquot) {
+  KvWorld world({.bytes_max = kMiB});
+  KvDaemon daemon(world);
+  const KvDaemon::File file = daemon.create("a");
+  EXPECT_EQ(daemon.write(file, 0, some_text(kMiB - 4096, 1)), Errno::none);
+  EXPECT_EQ(daemon.write(file, kMiB, some_text(8192, 2)), Errno::dquot);
+  EXPECT_EQ(daemon.write(daemon.create("b"), 0, "small"), Errno::none);
+  EXPECT_EQ(daemon.write(daemon.create("c"), 0, "small"), Errno::dquot);
+  EXPECT_EQ(daemon.statfs().bfree, 0u);
+  // What is stored can be written again, and what goes makes room.
+  EXPECT_EQ(daemon.write(file, 0, some_text(4096, 3)), Errno::none);
+  EXPECT_EQ(daemon.truncate(file, 4096), Errno::none);
+  EXPECT_EQ(daemon.write(file, kMiB, some_text(8192, 2)), Errno::none);
+  world.expect_usage_is_right();
+}
+
+TEST(Volume, MoreInodesThanAllowedAreEdquot) {
+  KvWorld world({.inodes_max = 3});  // the root is one
+  KvDaemon daemon(world);
+  EXPECT_EQ(daemon.make_directory("a"), Errno::none);
+  daemon.close(daemon.create("b"));
+  EXPECT_EQ(daemon.make_directory("c"), Errno::dquot);
+  EXPECT_EQ(daemon.statfs().ffree, 0u);
+  EXPECT_EQ(daemon.look_up("c").error(), Errno::noent);
+  EXPECT_EQ(daemon.unlink("b"), Errno::none);
+  EXPECT_EQ(daemon.make_directory("c"), Errno::none);
+  world.expect_usage_is_right();
+}
+
+TEST(Volume, LimitsHoldAfterARestart) {
+  KvWorld world({.bytes_max = kMiB, .inodes_max = 3});
+  KvDaemon first(world);
+  EXPECT_EQ(first.write(first.create("a"), 0, some_text(kMiB - 8192, 1)), Errno::none);
+  first.end();
+  KvDaemon second(world);
+  const KvDaemon::File file = second.create("b");
+  EXPECT_EQ(second.write(file, 0, some_text(12288, 2)), Errno::dquot);
+  EXPECT_EQ(second.make_directory("c"), Errno::dquot);
+  world.expect_usage_is_right();
+}
+
+}  // namespace
+}  // namespace dpfs::kv

@@ -46,5 +46,10 @@ function(dpfs_eval folder)
     target_link_libraries(libnfs_load PRIVATE PkgConfig::libnfs)
   endif()
 
+  # Tenants without a VM that do nothing.
+  add_executable(idle_tenants EXCLUDE_FROM_ALL "${folder}/idle_tenants.cc")
+  target_link_libraries(idle_tenants PRIVATE dpfs_driver dpfs_flags)
+  set_target_properties(idle_tenants PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${output}")
+
   add_custom_target(eval DEPENDS count_plugin guest_load guest_mount_load ${programs})
 endfunction()

@@ -95,7 +95,7 @@ class Bench:
     """
 
     def __init__(self, program, folder, socket_path, *, seconds, warmup_s, file_size, cores,
-                 servers_s=lambda: 0.0):
+                 servers_s=lambda: 0.0, timeout_s=BENCH_TIMEOUT_S):
         self.program = program
         self.folder = folder
         self.socket_path = socket_path
@@ -104,6 +104,7 @@ class Bench:
         self.file_size = file_size
         self.daemon_core, self.tenant_core = cores or (None, None)
         self.servers_s = servers_s
+        self.timeout_s = timeout_s
         self.others = []  # for each run, how many cores' worth of other work the machine did
 
     def run(self, peer, group):
@@ -115,13 +116,15 @@ class Bench:
             begun_s, busy, tenants = time.monotonic(), busy_s(), children_s()
             servers = self.servers_s()
             answer = subprocess.run(tenant, capture_output=True, text=True,
-                                    timeout=BENCH_TIMEOUT_S)
+                                    timeout=self.timeout_s)
             ours_s = (children_s() - tenants + running.processor_s()
                       + self.servers_s() - servers)
             self.others.append((busy_s() - busy - ours_s) / (time.monotonic() - begun_s))
             if answer.returncode != 0:
                 log = "".join(f"\n  {peer.name}: {line}" for line in running.log[-5:])
                 raise MeasureError(f"{peer.name}, {group.name}: {answer.stderr.strip()}{log}")
+            # A store that is shared is left in order, so that the next one need not wait for it.
+            running.terminate()
         return json.loads(answer.stdout)
 
     def _command(self, group, pid):
@@ -129,7 +132,7 @@ class Bench:
                    "--pid", str(pid), "--job", ",".join(group.jobs), "--depth", str(group.depth),
                    "--wait", group.wait, "--bs", str(group.block_size),
                    "--seconds", str(self.seconds), "--warmup", str(self.warmup_s),
-                   "--file-size", str(self.file_size)]
+                   "--file-size", str(self.file_size), *group.more]
         if not group.null_device:
             command += ["--path", DATA_FILE]
         return command

@@ -21,13 +21,13 @@ import argparse
 import datetime
 import os
 import pathlib
-import shutil
 import subprocess
 import sys
 import tempfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import stage as stages  # noqa: E402
+from own_network import enter_own_network  # noqa: E402
 from stage import EvalError, Stage, Tap, UserNetwork, say  # noqa: E402
 
 import client  # noqa: E402
@@ -49,7 +49,6 @@ PARTS = {"tenant": tenant.run, "throughput": host.throughput, "latency": host.la
          "guest workloads": workloads.in_guest}
 # Longer than anything that is measured: the guest renews its lease slowly, for it is emulated.
 LEASE_S = 60
-OWN_NETWORK = "DPFS_EVAL_OWN_NETWORK"
 
 
 def arguments():
@@ -70,18 +69,6 @@ def arguments():
         parser.error(f"--only knows no {', '.join(unknown)}; the parts are "
                      + ", ".join(name.replace(" ", "-") for name in PARTS))
     return args
-
-
-def enter_own_network():
-    """Runs this program again in a network namespace: its addresses and ports are nobody else's."""
-    if os.environ.get(OWN_NETWORK):
-        subprocess.run(["ip", "link", "set", "lo", "up"], check=True, timeout=30)
-        return
-    if not shutil.which("unshare") or subprocess.run(["unshare", "--net", "true"]).returncode != 0:
-        say("there are no network namespaces here: going on without one")
-        return
-    os.environ[OWN_NETWORK] = "1"
-    os.execvp("unshare", ["unshare", "--net", sys.executable, *sys.argv])
 
 
 def about(args, stage):

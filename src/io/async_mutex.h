@@ -3,6 +3,7 @@
 #pragma once
 
 #include <coroutine>
+#include <utility>
 
 #include "base/assert.h"
 #include "io/reactor.h"
@@ -16,6 +17,8 @@ class AsyncMutex {
   AsyncMutex& operator=(const AsyncMutex&) = delete;
   ~AsyncMutex() { DPFS_ASSERT(!locked_); }
 
+  // False: somebody has it.
+  bool try_lock() noexcept { return !std::exchange(locked_, true); }
   // co_await mutex.lock(), and unlock() afterwards.
   auto lock() noexcept {
     struct Lock : Completion {
@@ -24,7 +27,7 @@ class AsyncMutex {
       explicit Lock(AsyncMutex& of) noexcept : mutex(of) {
         run = [](Completion& self) noexcept { static_cast<Lock&>(self).waiter.resume(); };
       }
-      bool await_ready() const noexcept { return !std::exchange(mutex.locked_, true); }
+      bool await_ready() const noexcept { return mutex.try_lock(); }
       void await_suspend(std::coroutine_handle<> handle) noexcept {
         waiter = handle;
         mutex.waiting_.push(*this);

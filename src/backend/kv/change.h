@@ -74,7 +74,8 @@ class Change {
   }
 
   // Files without a name, which go when their last handle does.
-  void put_orphan(const Node& node) noexcept {
+  void put_nameless(Node& node, const Inode& inode) noexcept {
+    put(node, inode);
     write({.kind = Write::Kind::put, .key = orphan_key(node)});
   }
   void erase_orphan(const Node& node) noexcept {

@@ -222,8 +222,7 @@ Op<CreateOut> KvFs::create_nameless(Request& request, TmpfileArgs args) {
   ok = co_await prepare_new(request, *directory, what, *node, *change, *acls, inode);
   if (!ok) co_return ok.error();
   inode.nlink = 0;
-  (*change).put(*node, inode);
-  (*change).put_orphan(*node);
+  (*change).put_nameless(*node, inode);
   ok = co_await volume.commit(*change);
   if (!ok) co_return ok.error();
   const fuse::EntryOut entry = entry_out(*node);

@@ -38,8 +38,7 @@ void KvFs::drop_name(Change& change, Node& node, const kv::Time& now) noexcept {
 // Its last name is gone: so is it, unless somebody has it open.
 void KvFs::leave_nameless(Change& change, Node& node, const Inode& last) noexcept {
   if (node.opens == 0) return volume_->erase_inode(change, node, last);
-  change.put(node, last);
-  change.put_orphan(node);
+  change.put_nameless(node, last);
 }
 
 Op<Unit> KvFs::unlink(Request&, const UnlinkArgs& args) { return remove_file(args); }

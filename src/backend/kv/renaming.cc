@@ -195,6 +195,7 @@ Op<Unit> KvFs::replace(Move& move) {
   const Spares<Change>::Lease change = volume.new_change();
   if (!change) co_return Errno::nomem;
   const kv::Time now = kv::now();
+  bool keeps = false;  // the target, for a while
   Inode node = move.node->inode;
   node.ctime = now;
   Inode from_directory = move.from_directory->inode;
@@ -215,7 +216,16 @@ Op<Unit> KvFs::replace(Move& move) {
       remove_empty_directory(*change, *move.target, now);
       --to_directory.nlink;
     } else {
-      drop_name(*change, *move.target, now);
+      Node& target = *move.target;
+      keeps = target.opens == 0 && target.inode.nlink == 1 && volume.replaced().reserve();
+      if (keeps) {
+        Inode last = target.inode;
+        last.ctime = now;
+        last.nlink = 0;
+        (*change).put_nameless(target, last);
+      } else {
+        drop_name(*change, target, now);
+      }
     }
   } else {
     entry.cookie = to_directory.next_cookie++;
@@ -231,6 +241,7 @@ Op<Unit> KvFs::replace(Move& move) {
   if (!move.one_directory()) (*change).put(*move.to_directory, other_directory);
   (*change).put(*move.node, node);
   const Result<Unit> done = co_await volume.commit(*change);
+  if (keeps) volume.replaced().add(done ? std::move(move.target) : NodeRef());
   co_return done;
 }
 

@@ -27,17 +27,30 @@ Volume::Volume(Reactor& reactor, std::unique_ptr<Store> store, const VolumeOptio
       nodes_(options.nodes_max),
       names_({.rows = options.names_max}),
       locks_(reactor),
-      garbage_(*this) {}
+      garbage_(*this),
+      replaced_(*this, timers_) {}
 
 Volume::~Volume() = default;
 
 Detached Volume::detach(std::function<void()> done) noexcept {
   if (--sessions_ == 0) {
+    co_await leaving_.lock();
+    const Locked leaving(leaving_, reactor_);
+    const uint64_t begun = sessions_begun_;
+    if (sessions_ == 0) {
+      // Before the lock is taken, which what they do may need.
+      [[maybe_unused]] const Result<Unit> removed = co_await replaced_.end();
+      [[maybe_unused]] const Result<Unit> collected = co_await garbage_.end();
+    }
     co_await mounting_.lock();
     const Locked locked(mounting_, reactor_);
-    // A session may have begun meanwhile.
-    if (sessions_ == 0 && open_) {
-      [[maybe_unused]] const Result<Unit> unmounted = co_await unmount();
+    if (sessions_ == 0 && begun == sessions_begun_) {
+      if (open_) {
+        [[maybe_unused]] const Result<Unit> unmounted = co_await unmount();
+      }
+    } else if (mounted_) {
+      // Sessions have begun meanwhile, whose last one will come here again.
+      garbage_.begin();
     }
   }
   done();
@@ -170,8 +183,6 @@ Op<Unit> Volume::remove_orphans() {
 }
 
 Op<Unit> Volume::unmount() {
-  Op<Unit> ending = garbage_.end();
-  [[maybe_unused]] const Result<Unit> ended = co_await ending;
   mounted_ = false;
   if (open_) {
     [[maybe_unused]] const Result<Unit> synced = co_await store_->sync();
@@ -269,7 +280,11 @@ Op<Unit> Volume::commit(Change& change) {
     if (!sure) co_return sure;
   }
   const Amount more{.bytes = change.bytes, .inodes = change.inodes};
-  const Result<Unit> reserved = usage_.reserve(more);
+  Result<Unit> reserved = usage_.reserve(more);
+  if (!reserved && !replaced_.empty()) {
+    [[maybe_unused]] const Result<Unit> removed = co_await replaced_.remove_all();
+    reserved = usage_.reserve(more);
+  }
   if (!reserved) co_return reserved;
   if (change.bytes != 0) {
     change.write(

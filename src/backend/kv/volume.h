@@ -14,6 +14,7 @@
 #include "backend/kv/node_cache.h"
 #include "backend/kv/ownership.h"
 #include "backend/kv/records.h"
+#include "backend/kv/replaced_files.h"
 #include "backend/kv/small_contents.h"
 #include "backend/kv/store.h"
 #include "backend/kv/usage.h"
@@ -48,7 +49,10 @@ class Volume {
   ~Volume();
 
   // A session begins. Nothing is waited for.
-  void attach() noexcept { ++sessions_; }
+  void attach() noexcept {
+    ++sessions_;
+    ++sessions_begun_;
+  }
   // One ends, which has closed all it had open. `done` is called when nothing is left to do.
   Detached detach(std::function<void()> done) noexcept;
 
@@ -99,6 +103,8 @@ class Volume {
   // The last handle was closed, or the last name is gone and there is no handle: what it takes up
   // is given back, at once or soon. Its lock is held.
   Op<Unit> remove_orphan(Node& node);
+  // Those whose last name was given to another file.
+  ReplacedFiles& replaced() noexcept { return replaced_; }
   // Adds to a change what removes an inode that has neither names nor handles.
   void erase_inode(Change& change, Node& node, const Inode& last) noexcept;
 
@@ -145,12 +151,15 @@ class Volume {
   uint32_t commits_ = 0;  // in flight
   uint64_t commits_begun_ = 0;
   GarbageCollector garbage_;
+  ReplacedFiles replaced_;
   Spares<Change> changes_;
   AsyncMutex tree_lock_;
   AsyncMutex mounting_;
+  AsyncMutex leaving_;
   AsyncMutex allocating_;
 
   uint32_t sessions_ = 0;
+  uint64_t sessions_begun_ = 0;
   bool open_ = false;  // the store is
   bool mounted_ = false;
   uint64_t mount_tries_ = 0;

@@ -98,7 +98,7 @@ std::string Backends::place_of(const Url& url) const {
 
 std::string Backends::by_address(const Url& url) const {
   const Entry& entry = entry_of(url);
-  if (!entry.by_address) return url.text();
+  if (!entry.by_address) return url.raw();
   Url copy = url;
   return entry.by_address(copy);
 }

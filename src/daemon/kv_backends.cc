@@ -8,8 +8,9 @@
 #include <string>
 
 #include "backend/kv/kv_fs.h"
+#include "daemon/kv_probe.h"
+#include "daemon/kv_servers.h"
 #include "daemon/kv_stores.h"
-#include "daemon/kv_url.h"
 
 namespace dpfs {
 namespace {
@@ -31,6 +32,7 @@ class Volumes {
       if (&volume->reactor() == &reactor) return volume;
       throw std::logic_error("two reactors for one file system");
     }
+    if (asked.is_shared) probe_kv(asked);
     auto volume = std::make_shared<kv::Volume>(reactor, asked.make_store(reactor), asked.volume);
     known = volume;
     return volume;
@@ -43,18 +45,33 @@ class Volumes {
 }  // namespace
 
 void add_kv_backends(Backends& backends) {
+  struct Scheme {
+    const char* name;
+    const char* usage;
+    Backends::Reach reach;
+  };
+  constexpr Scheme kSchemes[] = {
+      {"kv+rocksdb", "kv+rocksdb:/path[?fs=NAME]   a file system in a RocksDB database",
+       Backends::Reach::working_folder},
+      {"kv+valkey", "kv+valkey://server,.../NAME  a file system on a Valkey server or cluster",
+       Backends::Reach::network},
+      {"kv+redis", "kv+redis://server,.../NAME   the same, on Redis", Backends::Reach::network}};
   // shared_ptr: of all copies of `backends`.
   const auto volumes = std::make_shared<Volumes>();
-  const std::string rocksdb = "kv+rocksdb";
-  backends.add(
-      rocksdb, "kv+rocksdb:/path[?fs=NAME]   a file system in a RocksDB database",
-      [volumes](Reactor& reactor, Url& url, const ShareConfig& share) {
-        const KvAsked asked = kv_asked(url, share.create);
-        return std::make_unique<KvFs>(volumes->get(reactor, asked), options_of(share));
-      },
-      Backends::Reach::working_folder);
-  backends.set_creates(rocksdb);
-  backends.set_place(rocksdb, [](Url& url) { return kv_place(kv_rocksdb_url(url).engine); });
+  for (const Scheme& scheme : kSchemes) {
+    backends.add(
+        scheme.name, scheme.usage,
+        [volumes](Reactor& reactor, Url& url, const ShareConfig& share) {
+          const KvAsked asked = kv_asked(url, share.create);
+          return std::make_unique<KvFs>(volumes->get(reactor, asked), options_of(share));
+        },
+        scheme.reach);
+    backends.set_creates(scheme.name);
+    backends.set_place(scheme.name, kv_place_of);
+    if (scheme.reach == Backends::Reach::network) {
+      backends.set_by_address(scheme.name, kv_valkey_url_by_address);
+    }
+  }
 }
 
 }  // namespace dpfs

@@ -27,6 +27,7 @@
 #include "daemon/mounted.h"
 #include "daemon/process.h"
 #include "daemon/share_options.h"
+#include "daemon/url.h"
 
 namespace dpfs {
 namespace {
@@ -105,7 +106,7 @@ std::vector<std::string> as_long_options(const CLI::App& app,
 
 devfuse::MountOptions::Others apply_options(MountRequest& request) {
   request.config.options = devfuse::MountOptions::defaults(geteuid() == 0);
-  request.config.options.fsname = request.config.share.url;
+  request.config.options.fsname = without_password(request.config.share.url);
   devfuse::MountOptions::Others others;
   for (const std::string& list : request.options) {
     std::ranges::move(request.config.options.apply(list), std::back_inserter(others));

@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "daemon/reactor_call.h"
 #include "daemon/share.h"
+#include "daemon/url.h"
 #include "transport/devfuse/kernel_mount.h"
 
 namespace dpfs {
@@ -139,8 +140,9 @@ void Mounted::abort() noexcept {
 }
 
 std::string Mounted::describe_service() const {
-  return fmt::format("{} is mounted on {}, requests by {}, file I/O by {}", config_.share.url,
-                     config_.directory, way_, reactor_->engine_name());
+  return fmt::format("{} is mounted on {}, requests by {}, file I/O by {}",
+                     without_password(config_.share.url), config_.directory, way_,
+                     reactor_->engine_name());
 }
 
 void Mounted::log_counters() {

@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "daemon/reactor_call.h"
 #include "daemon/share.h"
+#include "daemon/url.h"
 #include "transport/vhost_user/slots.h"
 
 namespace dpfs {
@@ -80,7 +81,7 @@ Service::Service(const ServeConfig& config, const Backends& backends, std::vecto
           fmt::format("{}device '{}': {}", device.url_place, device.tag, error.what()));
     }
     log::info(
-        "{}: serving {} at {}", device.tag, device.share.url,
+        "{}: serving {} at {}", device.tag, without_password(device.share.url),
         device.socket.empty() ? fmt::format("descriptor {}", device.listen_fd) : device.socket);
   }
 }

@@ -41,6 +41,8 @@ int hex_digit(char c) noexcept {
   return -1;
 }
 
+}  // namespace
+
 std::string percent_decoded(std::string_view text, std::string_view of) {
   std::string plain;
   for (size_t i = 0; i < text.size(); ++i) {
@@ -62,7 +64,36 @@ std::string percent_decoded(std::string_view text, std::string_view of) {
   return plain;
 }
 
-}  // namespace
+std::string percent_encoded(std::string_view text) {
+  constexpr std::string_view kPlain = "-._~";
+  std::string encoded;
+  for (const char c : text) {
+    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                       kPlain.find(c) != std::string_view::npos;
+    encoded += plain ? std::string(1, c) : fmt::format("%{:02X}", static_cast<unsigned char>(c));
+  }
+  return encoded;
+}
+
+// Also of one that is written so badly that it will be refused: what stands before an '@' is taken
+// for a password wherever it might be one.
+std::string without_password(std::string_view url) {
+  const size_t slashes = url.find("://");
+  if (!url.starts_with("kv+") || slashes == std::string_view::npos) return std::string(url);
+  const size_t user = slashes + 3;
+  const size_t colon = url.find(':', user);
+  const size_t options = url.find('?');
+  const size_t name = url.find('/', user);
+  size_t at = url.substr(0, options).rfind('@');
+  if (at == std::string_view::npos && name > options) at = url.rfind('@');
+  if (at == std::string_view::npos || colon == std::string_view::npos || at < colon) {
+    return std::string(url);
+  }
+  std::string shown(url.substr(0, colon + 1));
+  shown += "***";
+  shown += url.substr(at);
+  return shown;
+}
 
 std::string Url::text_of(std::string_view scheme, std::string_view path) {
   std::string text(scheme);
@@ -78,17 +109,19 @@ std::string Url::text_of(std::string_view scheme, std::string_view path) {
 }
 
 Url Url::parse(std::string_view text) {
+  const std::string shown = without_password(text);
   const size_t colon = text.find(':');
   if (colon == std::string_view::npos || colon == 0) {
     throw std::invalid_argument(
-        fmt::format("'{}' has no scheme: expected a URL like local:/srv/share or null:", text));
+        fmt::format("'{}' has no scheme: expected a URL like local:/srv/share or null:", shown));
   }
   Url url;
-  url.text_ = text;
+  url.raw_ = text;
+  url.text_ = shown;
   url.scheme_ = text.substr(0, colon);
   std::string_view rest = text.substr(colon + 1);
   const size_t question = rest.find('?');
-  url.path_ = percent_decoded(rest.substr(0, question), text);
+  url.path_ = percent_decoded(rest.substr(0, question), shown);
   if (question == std::string_view::npos) return url;
   rest.remove_prefix(question + 1);
   while (!rest.empty()) {
@@ -96,17 +129,18 @@ Url Url::parse(std::string_view text) {
     const size_t equals = option.find('=');
     if (option.empty() || equals == 0) {
       throw std::invalid_argument(
-          fmt::format("'{}' in '{}' is no option: expected key=value, or key", option, text));
+          fmt::format("'{}' in '{}' is no option: expected key=value, or key", option, shown));
     }
     const bool has_value = equals != std::string_view::npos;
-    const bool added = url.options_
-                           .try_emplace(std::string(option.substr(0, equals)),
-                                        has_value ? percent_decoded(option.substr(equals + 1), text)
-                                                  : std::string())
-                           .second;
+    const bool added =
+        url.options_
+            .try_emplace(
+                std::string(option.substr(0, equals)),
+                has_value ? percent_decoded(option.substr(equals + 1), shown) : std::string())
+            .second;
     if (!added) {
       throw std::invalid_argument(
-          fmt::format("'{}': {} is given twice", text, option.substr(0, equals)));
+          fmt::format("'{}': {} is given twice", shown, option.substr(0, equals)));
     }
     rest.remove_prefix(option.size());
     if (!rest.empty()) rest.remove_prefix(1);
@@ -115,8 +149,8 @@ Url Url::parse(std::string_view text) {
 }
 
 std::string Url::text_with_path(const std::string& path) const {
-  const size_t question = text_.find('?');
-  return text_of(scheme_, path) + (question == std::string::npos ? "" : text_.substr(question));
+  const size_t question = raw_.find('?');
+  return text_of(scheme_, path) + (question == std::string::npos ? "" : raw_.substr(question));
 }
 
 uint64_t Url::size_option(const std::string& key, uint64_t otherwise) {

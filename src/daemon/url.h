@@ -17,6 +17,14 @@ namespace dpfs {
 // expected.
 uint64_t parse_size(std::string_view text);
 
+// `text` with %.. made characters. Throws std::invalid_argument that shows `of`.
+std::string percent_decoded(std::string_view text, std::string_view of);
+// The reverse: all but letters, digits, '-', '.', '_' and '~' is written as %...
+std::string percent_encoded(std::string_view text);
+
+// A URL as it may be shown and logged, with '***' for the password in kv+...://user:password@host.
+std::string without_password(std::string_view url);
+
 class Url {
  public:
   // Throws std::invalid_argument when `text` has no scheme, an option has no name, or a '%' is
@@ -27,7 +35,14 @@ class Url {
 
   const std::string& scheme() const noexcept { return scheme_; }
   const std::string& path() const noexcept { return path_; }
+  // As it was given, with a password that may be in it; and as it may be shown.
+  const std::string& raw() const noexcept { return raw_; }
   const std::string& text() const noexcept { return text_; }
+  // The path as it was given, where characters of it may still be written as %...
+  std::string_view raw_path() const noexcept {
+    const std::string_view rest = std::string_view(raw_).substr(scheme_.size() + 1);
+    return rest.substr(0, rest.find('?'));
+  }
 
   // The same with another path.
   std::string text_with_path(const std::string& path) const;
@@ -44,6 +59,7 @@ class Url {
     std::string value;
     bool known = false;
   };
+  std::string raw_;
   std::string text_;
   std::string scheme_;
   std::string path_;

@@ -2,6 +2,7 @@
 // Claiming, beating, releasing.
 #include "backend/kv/ownership.h"
 
+#include <fmt/core.h>
 #include <unistd.h>
 
 #include <span>
@@ -74,6 +75,7 @@ Op<Unit> Ownership::wait_for_silence(FoundSession& found) {
     if (!looked) co_return looked;
     if (!found.is_owned()) co_return Unit{};
     if (found.session.epoch != epoch || found.session.beat != beat) {
+      holder_ = fmt::format("{}, process {},", found.session.host, found.session.pid);
       log::error("this file system is in use by {} (process {})", std::string(found.session.host),
                  found.session.pid);
       co_return Errno::busy;

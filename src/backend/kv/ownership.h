@@ -51,6 +51,8 @@ class Ownership {
             .present = true,
             .prefix = {epoch_bytes_.data(), epoch_bytes_.size()}};
   }
+  // Who had it when claim() said EBUSY: "host, process 12,". Empty: not known.
+  const std::string& holder() const noexcept { return holder_; }
   // A commit found that the epoch is another's.
   void lose() noexcept;
 
@@ -76,6 +78,7 @@ class Ownership {
   Store& store_;
   const Options options_;
   std::string host_;
+  std::string holder_;
 
   uint64_t epoch_ = 0;
   std::array<char, 8> epoch_bytes_{};

@@ -108,6 +108,8 @@ class Volume {
   // Adds to a change what removes an inode that has neither names nor handles.
   void erase_inode(Change& change, Node& node, const Inode& last) noexcept;
 
+  // Ownership::holder().
+  const std::string& holder() const noexcept { return ownership_.holder(); }
   Store& store() noexcept { return *store_; }
   Reactor& reactor() noexcept { return reactor_; }
   uint32_t chunk_bytes() const noexcept { return superblock_.chunk_bytes; }

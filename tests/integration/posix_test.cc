@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "tests/integration/mounted.h"
+#include "tests/integration/valkey_server.h"
 
 namespace dpfs::test {
 namespace {
@@ -116,6 +117,38 @@ TEST_P(KvPosix, BytesAreThoseThatWereWritten) {
   const std::string operations = kSanitized ? "1500" : "4000";
   EXPECT_EQ(run("fsx " + mount_point_ + " --seed 1 --processes 2 --ops " + operations), 0);
 }
+
+// And on a Valkey server of its own. tests/kv/run.py has them on a cluster.
+class ValkeyPosix : public KvPosix {
+ protected:
+  void SetUp() override {
+    if (!server_.missing().empty()) GTEST_SKIP() << server_.missing();
+    KvPosix::SetUp();
+  }
+  std::string url() const override { return server_.url("posix"); }
+
+  const ValkeyServer server_;
+};
+
+TEST_P(ValkeyPosix, CasesPassButForTheKnownDifferences) {
+  EXPECT_EQ(run("cases " + mount_point_ + " --known " + known_differences("kv.txt").string()), 0);
+}
+
+TEST_P(ValkeyPosix, RandomSequencesDoTheSameAsOnThePlainDirectory) {
+  const std::string rounds = kSanitized ? "1" : "3";
+  EXPECT_EQ(
+      run("differential " + mount_point_ + " --beside " + plain_ + " --seed 1 --rounds " + rounds),
+      0);
+}
+
+TEST_P(ValkeyPosix, BytesAreThoseThatWereWritten) {
+  const std::string operations = kSanitized ? "1000" : "3000";
+  EXPECT_EQ(run("fsx " + mount_point_ + " --seed 1 --processes 2 --ops " + operations), 0);
+}
+
+// One way will do: the other is no other way to the store.
+INSTANTIATE_TEST_SUITE_P(Ways, ValkeyPosix, testing::Values(Way::read_write),
+                         [](const auto& way) { return name_of(way.param); });
 
 INSTANTIATE_TEST_SUITE_P(Ways, KvPosix, testing::Values(Way::read_write, Way::io_uring),
                          [](const auto& way) { return name_of(way.param); });

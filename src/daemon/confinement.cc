@@ -71,7 +71,8 @@ void become_root_inside(const sandbox::NamespaceIds& maps) {
 Confinement::Confinement(ServeConfig& config, const Backends& backends) : config_(config.sandbox) {
   for (DeviceConfig& device : config.devices) {
     const Url url = Url::parse(device.share.url);
-    switch (backends.reach_of(url)) {
+    const Backends::Reach reach = backends.reach_of(url);
+    switch (reach) {
       case Backends::Reach::nothing:
         break;
       case Backends::Reach::network:
@@ -87,8 +88,11 @@ Confinement::Confinement(ServeConfig& config, const Backends& backends) : config
           const std::string folder = canonical(url.path());
           device.share.url = url.text_with_path(folder);
           folders_.push_back(folder);
-          if (!device.share.readonly) writable_.push_back(folder);
-          handles_ = handles_ || (backends.reach_of(url) == Backends::Reach::folder &&
+          // A database is written to whatever its tenants may.
+          if (!device.share.readonly || reach == Backends::Reach::working_folder) {
+            writable_.push_back(folder);
+          }
+          handles_ = handles_ || (reach == Backends::Reach::folder &&
                                   device.share.inode_file_handles != FileHandles::never);
         } catch (const std::runtime_error& error) {
           throw std::runtime_error(

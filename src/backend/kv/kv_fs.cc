@@ -7,6 +7,7 @@
 
 #include <chrono>
 #include <future>
+#include <vector>
 
 #include "base/log.h"
 
@@ -56,12 +57,15 @@ void KvFs::end() noexcept {
   if (!attached_) return;
   attached_ = false;
   locks_.clear();
-  // Files without a name that were open go when the volume is mounted again.
-  files_.each([](kv::NodeRef& node) { --node->opens; });
+  std::vector<kv::NodeRef> nameless;
+  files_.each([&nameless](kv::NodeRef& node) {
+    if (--node->opens > 0 || !node->is_there() || node->inode.nlink > 0) return;
+    nameless.push_back(std::move(node));
+  });
   files_.clear();
   auto left = std::make_shared<std::promise<void>>();
   std::future<void> done = left->get_future();
-  volume_->detach([left] { left->set_value(); });
+  volume_->detach([left] { left->set_value(); }, std::move(nameless));
   const bool in_time = volume_->reactor().blocking(
       [&done] { return done.wait_for(kLeavePatience) == std::future_status::ready; });
   if (!in_time) log::warn("the key-value store does not answer; it is left as it is");

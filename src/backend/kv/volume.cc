@@ -32,7 +32,10 @@ Volume::Volume(Reactor& reactor, std::unique_ptr<Store> store, const VolumeOptio
 
 Volume::~Volume() = default;
 
-Detached Volume::detach(std::function<void()> done) noexcept {
+Detached Volume::detach(std::function<void()> done, std::vector<NodeRef> nameless) noexcept {
+  // What stays is removed when the file system is mounted again.
+  [[maybe_unused]] const Result<Unit> closed = co_await remove_closed(nameless);
+  nameless.clear();
   if (--sessions_ == 0) {
     co_await leaving_.lock();
     const Locked leaving(leaving_, reactor_);
@@ -367,6 +370,17 @@ Op<uint64_t> Volume::new_ino() {
 }
 
 // ---- Files without a name -----------------------------------------------------------------------
+
+Op<Unit> Volume::remove_closed(const std::vector<NodeRef>& nameless) {
+  for (const NodeRef& node : nameless) {
+    co_await node->lock.lock();
+    const Locked locked(node->lock, reactor_);
+    if (node->opens > 0 || !node->is_there() || node->inode.nlink > 0) continue;
+    const Result<Unit> removed = co_await remove_orphan(*node);
+    if (!removed) co_return removed;
+  }
+  co_return Unit{};
+}
 
 Op<Unit> Volume::remove_orphan(Node& node) {
   const Result<Unit> loaded = co_await load(node);

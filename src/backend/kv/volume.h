@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "backend/kv/change.h"
 #include "backend/kv/garbage.h"
@@ -53,8 +54,9 @@ class Volume {
     ++sessions_;
     ++sessions_begun_;
   }
-  // One ends, which has closed all it had open. `done` is called when nothing is left to do.
-  Detached detach(std::function<void()> done) noexcept;
+  // One ends, which has closed all it had open; of that, `nameless` have lost their last name, and
+  // go. `done` is called when nothing is left to do.
+  Detached detach(std::function<void()> done, std::vector<NodeRef> nameless = {}) noexcept;
 
   // What is in memory can be used.
   bool is_sure() const noexcept { return mounted_ && ownership_.is_sure(); }
@@ -133,6 +135,7 @@ class Volume {
   Op<Unit> read_superblock();
   Op<Unit> read_usage();
   Op<Unit> remove_orphans();
+  Op<Unit> remove_closed(const std::vector<NodeRef>& nameless);
   Op<Unit> unmount();
   static void set_leaving(const Change& change, bool leaving) noexcept;
   void apply(const Change& change) noexcept;

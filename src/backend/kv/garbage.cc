@@ -101,9 +101,10 @@ void GarbageCollector::collect() noexcept {
 
 Detached GarbageCollector::work() noexcept {
   working_ = true;
-  co_await NextTurn(volume_.reactor());  // who collects does not wait
+  // Held from the beginning on: end() waits for it.
   co_await busy_.lock();
   const Locked locked(busy_, volume_.reactor());
+  co_await NextTurn(volume_.reactor());  // who collects does not wait
   while (again_ && !ending_) {
     again_ = false;
     const Result<Unit> done = co_await collect_all();

@@ -165,6 +165,8 @@ Op<Unit> Ownership::release() {
   timers_.stop(next_beat_);
   co_await beating_.lock();
   const Locked locked(beating_, reactor_);
+  // A beat that was on its way has started it once more.
+  timers_.stop(next_beat_);
   if (!held_) co_return Unit{};
   held_ = false;
   const Result<Unit> done = co_await write_down(0, {epoch_bytes_.data(), epoch_bytes_.size()});

@@ -11,6 +11,7 @@
 #include "backend/kv/rocksdb/record_key.h"
 #include "backend/kv/rocksdb/status.h"
 #include "base/assert.h"
+#include "io/reactor.h"
 
 namespace dpfs::kv::rocks {
 namespace {
@@ -45,6 +46,20 @@ Result<bool> read_cached(Database& database, std::string_view partition, Get& ge
   if (status.IsNotFound()) return true;
   if (status.IsIncomplete()) return false;
   return errno_of_request(status);
+}
+
+Result<Unit> read_here(Reactor& reactor, Database& database, std::string_view partition,
+                       Get& get) noexcept {
+  get.found = false;
+  const KeyText key = encode_key(partition, get.key);
+  rocksdb::PinnableSlice value;
+  const rocksdb::Status status = reactor.blocking([&] {
+    return database.db().Get(rocksdb::ReadOptions(), database.family_of(get.key.collection),
+                             {key.view().data(), key.view().size()}, &value);
+  });
+  if (status.ok()) deliver_one(get, value);
+  if (!status.ok() && !status.IsNotFound()) return errno_of_request(status);
+  return Unit{};
 }
 
 struct ReadBatch::Values {

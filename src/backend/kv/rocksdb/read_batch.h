@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// ReadBatch: some records that are read from the disk at once.
+// Reads of records: from memory, here, or some at once by another thread.
 #pragma once
 
 #include <memory>
@@ -7,6 +7,10 @@
 #include <string_view>
 
 #include "backend/kv/store.h"
+
+namespace dpfs {
+class Reactor;
+}
 
 namespace dpfs::kv::rocks {
 
@@ -16,6 +20,10 @@ class Database;
 // is not known without asking the disk.
 Result<bool> read_cached(Database& database, std::string_view partition, Get& get,
                          std::string& scratch) noexcept;
+
+// Asks the disk, too, and waits for it: in Reactor::blocking(), so others may run meanwhile.
+Result<Unit> read_here(Reactor& reactor, Database& database, std::string_view partition,
+                       Get& get) noexcept;
 
 // read() by any thread, and then deliver() on the reactor.
 class ReadBatch {

@@ -9,11 +9,13 @@
 #include "backend/kv/rocksdb/claim.h"
 #include "backend/kv/rocksdb/mailbox.h"
 #include "backend/kv/rocksdb/operand.h"
+#include "backend/kv/rocksdb/patience.h"
 #include "backend/kv/rocksdb/read_batch.h"
 #include "backend/kv/rocksdb/record_key.h"
 #include "backend/kv/rocksdb/walk.h"
 #include "backend/kv/rocksdb/work_pool.h"
 #include "base/log.h"
+#include "base/monotonic.h"
 
 namespace dpfs::kv {
 namespace {
@@ -110,6 +112,7 @@ class RocksdbStore final : public Store {
   Mailbox mailbox_;
   std::unique_ptr<Claim> claim_;
   std::string scratch_;
+  Patience patience_;
 
   // Commits of this turn: they go to the database together, on the next.
   CompletionQueue pending_;
@@ -161,7 +164,12 @@ Op<Unit> RocksdbStore::get(std::span<Get> gets) {
     const Result<bool> known =
         read_cached(claim_->database(), claim_->partition(), gets[i], scratch_);
     if (!known) return known.error();
-    if (!*known) return get_from_disk(gets.subspan(i));
+    if (*known) continue;
+    if (!patience_.tries()) return get_from_disk(gets.subspan(i));
+    const uint64_t begun_ns = monotonic_ns();
+    const Result<Unit> read = read_here(reactor_, claim_->database(), claim_->partition(), gets[i]);
+    patience_.took(monotonic_ns() - begun_ns);
+    if (!read) return read.error();
   }
   return Unit{};
 }

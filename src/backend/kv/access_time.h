@@ -8,7 +8,8 @@
 namespace dpfs::kv {
 
 // As mount(8)'s relatime, which is Linux's default: when it would be the first since a change, or
-// since a day. It is written down with the inode's next change, or when the file is closed.
+// since a day. It is written down with the inode's next change, or some time after the file is
+// closed (AccessTimes).
 inline void note_access(Node& node) noexcept {
   constexpr int64_t kDayS = 24 * 60 * 60;
   Inode& inode = node.inode;

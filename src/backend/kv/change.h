@@ -21,7 +21,7 @@ class Change {
  public:
   // What an operation may need at most, beside the chunks of one WRITE.
   static constexpr uint32_t kWritesMax = 96;
-  static constexpr uint32_t kNodesMax = 6;
+  static constexpr uint32_t kNodesMax = 32;  // of an operation a few, of AccessTimes all
   static constexpr uint32_t kNamesMax = 4;
 
   struct NodeChange {

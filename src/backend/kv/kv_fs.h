@@ -151,7 +151,7 @@ class KvFs final : public FileSystem {
   Result<fuse::OpenOut> hand_out(kv::NodeRef node) noexcept;
   Op<fuse::OpenOut> open_later(uint64_t ino);
   Op<Unit> close(Handle handle, NodeId id);
-  Op<Unit> close_later(kv::NodeRef node);
+  Op<Unit> close_orphan(kv::NodeRef node);
   Op<Unit> sync();
 
   Op<uint32_t> read_file(kv::NodeRef node, ReadArgs args);

@@ -9,7 +9,6 @@
 
 namespace dpfs {
 
-using kv::Change;
 using kv::Locked;
 using kv::NodeRef;
 
@@ -63,29 +62,19 @@ Op<Unit> KvFs::close(Handle handle, NodeId id) {
   files_.remove(handle, id);
   --node->opens;
   const bool is_orphan = node->opens == 0 && node->is_there() && node->inode.nlink == 0;
-  if (!is_orphan && !node->atime_kept) return Unit{};
-  return close_later(std::move(node));
+  if (is_orphan) return close_orphan(std::move(node));
+  if (node->atime_kept) volume_->access_times().add(std::move(node));
+  return Unit{};
 }
 
-// The last handle of a file without a name was closed; or somebody has read, and the time has to be
-// written down.
-Op<Unit> KvFs::close_later(NodeRef node) {
+// The last handle of a file without a name was closed.
+Op<Unit> KvFs::close_orphan(NodeRef node) {
   kv::Volume& volume = *volume_;
   co_await node->lock.lock();
   const Locked locked(node->lock, volume.reactor());
-  if (!node->is_there()) co_return Unit{};
-  if (node->inode.nlink == 0) {
-    if (node->opens > 0) co_return Unit{};
-    const Result<Unit> removed = co_await volume.remove_orphan(*node);
-    co_return removed;
-  }
-  if (!node->atime_kept) co_return Unit{};
-  const Spares<Change>::Lease change = volume.new_change();
-  if (!change) co_return Errno::nomem;
-  (*change).put(*node, node->inode);
-  // That a file was read is worth a try, not an error.
-  [[maybe_unused]] const Result<Unit> done = co_await volume.commit(*change);
-  co_return Unit{};
+  if (!node->is_there() || node->inode.nlink > 0 || node->opens > 0) co_return Unit{};
+  const Result<Unit> removed = co_await volume.remove_orphan(*node);
+  co_return removed;
 }
 
 // One for each close(2). What was written is in the store already.

@@ -28,7 +28,8 @@ Volume::Volume(Reactor& reactor, std::unique_ptr<Store> store, const VolumeOptio
       names_({.rows = options.names_max}),
       locks_(reactor),
       garbage_(*this),
-      replaced_(*this, timers_) {}
+      replaced_(*this, timers_),
+      access_times_(*this, timers_) {}
 
 Volume::~Volume() = default;
 
@@ -42,6 +43,7 @@ Detached Volume::detach(std::function<void()> done, std::vector<NodeRef> nameles
     const uint64_t begun = sessions_begun_;
     if (sessions_ == 0) {
       // Before the lock is taken, which what they do may need.
+      [[maybe_unused]] const Result<Unit> written = co_await access_times_.end();
       [[maybe_unused]] const Result<Unit> removed = co_await replaced_.end();
       [[maybe_unused]] const Result<Unit> collected = co_await garbage_.end();
     }

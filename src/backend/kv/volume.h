@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "backend/kv/access_times.h"
 #include "backend/kv/change.h"
 #include "backend/kv/garbage.h"
 #include "backend/kv/lock_table.h"
@@ -107,6 +108,8 @@ class Volume {
   Op<Unit> remove_orphan(Node& node);
   // Those whose last name was given to another file.
   ReplacedFiles& replaced() noexcept { return replaced_; }
+  // To be written down sometime.
+  AccessTimes& access_times() noexcept { return access_times_; }
   // Adds to a change what removes an inode that has neither names nor handles.
   void erase_inode(Change& change, Node& node, const Inode& last) noexcept;
 
@@ -157,6 +160,7 @@ class Volume {
   uint64_t commits_begun_ = 0;
   GarbageCollector garbage_;
   ReplacedFiles replaced_;
+  AccessTimes access_times_;
   Spares<Change> changes_;
   AsyncMutex tree_lock_;
   AsyncMutex mounting_;

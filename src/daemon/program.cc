@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "cli/bench.h"
+#include "daemon/kv_command.h"
 #include "daemon/mount_command.h"
 #include "daemon/process.h"
 #include "daemon/serve_command.h"
@@ -25,6 +26,7 @@ Commands:
   mount      mount a URL on a directory of this machine
   umount     unmount it
   virtiofsd  serve one directory, in place of virtiofsd
+  kv         tools for key-value file systems: check, mend
   bench      measure a vhost-user-fs device, without a VM
   version    print the version
   help       print this
@@ -48,6 +50,7 @@ int program_main(int argc, char** argv, const Backends& backends) {
   if (command == "virtiofsd") return virtiofsd_main(argc - 1, argv + 1, backends);
   if (command == "mount") return mount_main(argc - 1, argv + 1, backends);
   if (command == "umount") return umount_main(argc - 1, argv + 1);
+  if (command == "kv") return kv_main(argc - 1, argv + 1);
   if (command == "bench") return cli::bench_main(argc - 1, argv + 1);
   if (command == "version" || command == "--version") {
     fmt::print("dpfs {}\n", DPFS_VERSION);

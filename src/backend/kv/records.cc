@@ -43,12 +43,12 @@ bool is_type(uint8_t type) noexcept {
   }
 }
 
-bool is_name(std::string_view name) noexcept {
+}  // namespace
+
+bool is_entry_name(std::string_view name) noexcept {
   return !name.empty() && name.size() <= 255 && name != "." && name != ".." &&
          name.find('/') == std::string_view::npos && name.find('\0') == std::string_view::npos;
 }
-
-}  // namespace
 
 std::string_view encode(const Superblock& superblock, std::span<char, kSuperblockBytes> room) {
   RecordWriter writer(room);
@@ -154,7 +154,8 @@ bool decode(std::string_view bytes, Listing& listing) {
   listing.ino = reader.take<uint64_t>();
   listing.type = reader.take<uint8_t>();
   listing.name = reader.take_rest();
-  return reader.ends_well() && listing.ino != 0 && is_type(listing.type) && is_name(listing.name);
+  return reader.ends_well() && listing.ino != 0 && is_type(listing.type) &&
+         is_entry_name(listing.name);
 }
 
 std::string_view encode(const Session& session, std::span<char, kSessionBytesMax> room) {

@@ -120,6 +120,9 @@ std::string_view encode(const Listing& listing, std::span<char, kListingBytesMax
 std::string_view encode(const Session& session, std::span<char, kSessionBytesMax> room);
 std::string_view encode_number(uint64_t number, std::span<char, 8> room);
 
+// That a directory may have: of 1 to 255 bytes, neither "." nor "..", without '/' and NUL.
+bool is_entry_name(std::string_view name) noexcept;
+
 // Of a superblock that is newer than we are only `format` is right: ask for it first.
 bool decode(std::string_view bytes, Superblock& superblock);
 bool decode(std::string_view bytes, Inode& inode);

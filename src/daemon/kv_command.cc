@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+// Choosing a verb of `dpfs kv`.
+#include "daemon/kv_command.h"
+
+#include <fmt/core.h>
+
+#include <array>
+#include <cstdio>
+#include <string_view>
+
+#include "daemon/kv_verbs.h"
+
+namespace dpfs {
+namespace {
+
+constexpr const char* kUsage = R"(Usage: dpfs kv VERB [OPTIONS] URL
+
+Tools for file systems in key-value stores. Nobody else may have the file system meanwhile.
+
+Verbs:
+  fsck    check it, and mend it
+
+Examples:
+  dpfs kv fsck --repair kv+rocksdb:/srv/files
+
+'dpfs kv VERB --help' says more.
+)";
+
+struct Verb {
+  std::string_view name;
+  int (*main)(int argc, char** argv);
+};
+constexpr std::array kVerbs{
+    Verb{"fsck", kv_fsck_main},
+};
+
+}  // namespace
+
+int kv_main(int argc, char** argv) {
+  const std::string_view name = argc > 1 ? argv[1] : "";
+  for (const Verb& verb : kVerbs) {
+    if (verb.name == name) return verb.main(argc - 1, argv + 1);
+  }
+  if (name == "help" || name == "--help" || name == "-h") {
+    fmt::print("{}", kUsage);
+    return 0;
+  }
+  if (name.empty()) {
+    fmt::print(stderr, "{}", kUsage);
+  } else {
+    fmt::print(stderr, "dpfs kv: '{}' is no verb\nTry: dpfs kv help\n", name);
+  }
+  return 2;
+}
+
+}  // namespace dpfs

@@ -1,0 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0
+// What `dpfs kv` can be told to do.
+#pragma once
+
+namespace dpfs {
+
+// argv[0] is the verb.
+int kv_fsck_main(int argc, char** argv);
+
+}  // namespace dpfs

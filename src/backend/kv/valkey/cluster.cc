@@ -14,23 +14,31 @@ constexpr uint64_t kAgainNsMax = 200'000'000;
 // A server that says nothing for so long may have been replaced meanwhile.
 constexpr uint64_t kSilenceNs = 500'000'000;
 
+// For replicas that come and go; nothing else tells of them.
+constexpr uint64_t kLookEveryNs = 10'000'000'000;
+
 }  // namespace
 
 void Routed::answered(const Reply& reply) noexcept {
   if (!cluster_.handles(*this, reply)) replied(reply);
 }
 
-Node::Node(Cluster& of, const Address& at)
+bool Routed::is_where_it_belongs() const noexcept {
+  return strayed_ || cluster_.slots_[slot] == at_;
+}
+
+Node::Node(Cluster& of, size_t its_number, const Address& at)
     : cluster(of),
+      number(its_number),
       address(at),
       main(of.reactor_, of.timers_, *this, of.login_),
-      side(of.reactor_, of.timers_, *this, of.login_) {
-  main.set_address(at);
-  side.set_address(at);
+      side(of.reactor_, of.timers_, *this, of.login_),
+      waits(of.reactor_, of.timers_, *this, of.login_) {
+  for (Link* link : {&main, &side, &waits}) link->set_address(at);
 }
 
 void Node::greeted(Link& link) noexcept {
-  if (&link == &side) return link.open();
+  if (&link != &main) return link.open();
   cluster.restore(*this);
 }
 
@@ -58,6 +66,7 @@ uint64_t Cluster::deadline_ns() const noexcept { return monotonic_ns() + limit_n
 
 void Cluster::send(Routed& request) noexcept {
   need_tick();
+  request.strayed_ = false;
   if (Node* node = slots_[request.slot]) {
     request.at_ = node;
     return node->main.send(request);
@@ -77,6 +86,7 @@ bool Cluster::handles(Routed& request, const Reply& reply) noexcept {
     Address address;
     if (node == nullptr || !parse_redirect(reply.text(), node->address, address)) return false;
     request.asking = true;
+    request.strayed_ = true;
     request.at_ = &node_at(address);
     request.at_->main.send(request);
     return true;
@@ -129,7 +139,7 @@ void Cluster::need_tick() noexcept {
 
 bool Cluster::busy() noexcept {
   return !parked_.empty() || refreshing_ || std::ranges::any_of(nodes_, [](const auto& node) {
-    return node->main.busy() || node->side.busy();
+    return node->main.busy() || node->side.busy() || node->waits.busy();
   });
 }
 
@@ -139,13 +149,12 @@ void Cluster::fired() noexcept {
   // By number: there may be more of them before it ends.
   for (size_t i = 0; i < nodes_.size(); ++i) {
     Node& node = *nodes_[i];
-    node.main.expire(now_ns);
-    node.side.expire(now_ns);
+    for (Link* link : {&node.main, &node.side, &node.waits}) link->expire(now_ns);
     silent = silent || node.main.silent_ns(now_ns) > kSilenceNs ||
              (node.main.busy() && !node.main.has_greeted());
   }
   restorer_.tick(now_ns);
-  if (silent) refresh();
+  if (silent || now_ns - refreshed_ns_ > kLookEveryNs) refresh();
   if (busy() || restorer_.needs_tick()) need_tick();
 }
 
@@ -183,14 +192,18 @@ Detached Cluster::restore_later(Node& node) {
   --running_;
 }
 
+void Cluster::fail_all(Errno why) noexcept {
+  for (size_t i = 0; i < nodes_.size(); ++i) nodes_[i]->main.stop(why);
+  while (Request* request = parked_.pop_front()) request->failed(why);
+}
+
 Op<Unit> Cluster::stop() {
   stopping_ = true;
   timers_.stop(*this);
   timers_.stop(unpark_);
   while (Request* request = parked_.pop_front()) request->failed(Errno::stale);
   for (const auto& node : nodes_) {
-    node->main.stop(Errno::stale);
-    node->side.stop(Errno::stale);
+    for (Link* link : {&node->main, &node->side, &node->waits}) link->stop(Errno::stale);
   }
   // What still runs finds that all has failed.
   while (running_ > 0) co_await Sleep(timers_, kAgainNsMin);

@@ -35,6 +35,10 @@ class Routed : public Request {
   uint16_t slot = 0;
 
  protected:
+  // Who was asked last.
+  Node* at() const noexcept { return at_; }
+  // That is who is to be asked now.
+  bool is_where_it_belongs() const noexcept;
   ~Routed() override = default;
 
  private:
@@ -42,24 +46,36 @@ class Routed : public Request {
   Cluster& cluster_;
   uint64_t again_ns_ = 0;
   uint32_t tries_ = 0;
-  Node* at_ = nullptr;  // where it was sent
+  Node* at_ = nullptr;    // where it was sent
+  bool strayed_ = false;  // by ASK
+};
+
+// How far what a server has acknowledged is known to be safe.
+struct Safety {
+  std::string mark_key;  // in a slot of its own
+  uint64_t dropped = 0;  // writes to spread records up to that number are kept nowhere here
+  uint64_t wrote = 0;    // counts what it has acknowledged
+  uint64_t synced = 0;   // as it was when sync() had made sure of all
+  bool probing = false;
+  bool replicas_have_no_file = false;  // as it seems
 };
 
 // One server.
 class Node final : LinkOwner {
  public:
-  Node(Cluster& cluster, const Address& at);
+  Node(Cluster& cluster, size_t number, const Address& at);
 
   Cluster& cluster;
+  const size_t number;  // in Cluster::nodes()
   const Address address;
-  Link main;  // for all requests
-  // For what makes its connection wait (WAIT, WAITAOF), and questions about the server.
-  Link side;
+  Link main;                // for all requests
+  Link side;                // for questions about the server
+  Link waits;               // for what makes its connection wait: WAIT, WAITAOF
   uint32_t replicas = 0;    // of its shard, now
   bool is_primary = false;  // of some slots
   uint32_t first_slot = 0;  // one of them
   bool has_append_file = false;
-  std::string mark;       // the key of what sync() writes there
+  Safety safety;
   std::string complaint;  // about it, that is in the log already
 
  private:
@@ -120,6 +136,10 @@ class Cluster final : Timer {
   uint64_t limit_ns() const noexcept { return limit_ns_; }
   uint64_t deadline_ns() const noexcept;
 
+  Node& node_at(const Address& address);
+  // Nothing more is of use: all that waits fails, and what is sent later.
+  void fail_all(Errno why) noexcept;
+
  private:
   friend class Routed;
   friend class Node;
@@ -131,10 +151,10 @@ class Cluster final : Timer {
   void unpark(uint64_t now_ns) noexcept;
   bool busy() noexcept;
 
-  Node& node_at(const Address& address);
   Detached refresh_later();
   Op<bool> ask_who(Node& node);
   void apply(const Topology& topology);
+  void tell_of_change() noexcept;
   void reroute(Node& node) noexcept;
   Detached restore_later(Node& node);
 
@@ -152,6 +172,7 @@ class Cluster final : Timer {
   uint64_t epoch_ = 0;  // of the newest view that was applied
   bool has_view_ = false;
   uint64_t views_ = 0;
+  uint64_t told_ns_ = 0;
   uint64_t looks_ = 0;  // answers to who is who
   bool refreshing_ = false;
   uint64_t refreshed_ns_ = 0;

@@ -13,6 +13,7 @@ namespace {
 constexpr uint64_t kAskLimitNs = 1'000'000'000;
 // Until the next try when nobody has a view of use.
 constexpr uint64_t kNobodyNs = 50'000'000;
+constexpr uint64_t kTellEveryNs = 10'000'000'000;
 constexpr uint64_t kRefreshEveryNs = 50'000'000;
 // At the start nobody waits for a server as long as later: a wrong address is more likely.
 constexpr uint64_t kStartNs = 5'000'000'000;
@@ -42,7 +43,7 @@ Node& Cluster::node_at(const Address& address) {
   for (const auto& node : nodes_) {
     if (same(node->address, address)) return *node;
   }
-  nodes_.push_back(std::make_unique<Node>(*this, address));
+  nodes_.push_back(std::make_unique<Node>(*this, nodes_.size(), address));
   return *nodes_.back();
 }
 
@@ -102,9 +103,12 @@ Op<bool> Cluster::ask_who(Node& node) {
     }
     if (info_field(text, "role") != "master") co_return false;
     const auto replicas = static_cast<uint32_t>(info_number(text, "connected_slaves"));
-    const Topology alone{
-        .ranges = {{.first = 0, .last = kSlots - 1, .primary = 0, .replicas = replicas}},
-        .servers = {node.address}};
+    const Topology alone{.ranges = {{.first = 0,
+                                     .last = kSlots - 1,
+                                     .primary = 0,
+                                     .replicas = replicas,
+                                     .primary_id = {}}},
+                         .servers = {node.address}};
     apply(alone);
     co_return true;
   }
@@ -124,6 +128,13 @@ Op<bool> Cluster::ask_who(Node& node) {
   if (!parse_slots(slots.reply(), node.address, topology)) {
     why_nobody_ = Errno::proto;
     co_return false;
+  }
+  Ask others(reactor_, command({"CLUSTER", "NODES"}), kAskLimitNs);
+  node.side.send(others);
+  co_await others;
+  if (stopping_ || !others.good()) co_return false;
+  for (Topology::Range& range : topology.ranges) {
+    range.replicas = replicas_of(others.reply().text(), range.primary_id);
   }
   if (topology.ranges.empty()) {
     why_nobody_ = Errno::io;  // a cluster without slots
@@ -158,14 +169,21 @@ void Cluster::apply(const Topology& topology) {
     }
   }
   if (had_view && lost) {
-    log::info("the Valkey cluster has changed: {} of its servers have other slots now",
-              gained.size());
+    tell_of_change();
     ++views_;
   }
   for (Node* node : gained) {
     if (node->main.has_greeted()) restore(*node);
   }
   for (size_t i = 0; i < nodes_.size(); ++i) reroute(*nodes_[i]);
+}
+
+// Not of each slot that is moved.
+void Cluster::tell_of_change() noexcept {
+  const uint64_t now_ns = monotonic_ns();
+  if (told_ns_ != 0 && now_ns - told_ns_ < kTellEveryNs) return;
+  told_ns_ = now_ns;
+  log::info("the Valkey cluster has changed: slots have other primaries now");
 }
 
 // What waits for a server that has lost the slot goes to the one that has it now.

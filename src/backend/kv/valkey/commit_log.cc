@@ -5,9 +5,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cstring>
-#include <ctime>
 #include <new>
-#include <random>
 #include <utility>
 
 #include "backend/kv/valkey/ask.h"
@@ -20,20 +18,9 @@ namespace dpfs::kv::valkey {
 namespace {
 
 constexpr uint64_t kLoadLimitNs = 3'000'000'000;
+constexpr uint64_t kSoonNs = 1'000'000;
 // What an entry keeps of its memory when it is spare.
 constexpr size_t kSpareBytesMax = 16 * 1024;
-
-// Those that began later are greater.
-std::string new_incarnation() {
-  timespec now{};
-  clock_gettime(CLOCK_REALTIME, &now);
-  std::random_device random;
-  Word word;
-  word.add_hex(static_cast<uint64_t>(now.tv_sec) * 1'000'000'000 +
-               static_cast<uint64_t>(now.tv_nsec));
-  word.add_hex(uint64_t{random()} << 32 | random());
-  return std::string(word.view());
-}
 
 // Takes a number and the space behind it.
 bool take_number(std::string_view& text, uint64_t& number) noexcept {
@@ -64,6 +51,9 @@ class CommitLog::Entry final : public Request, public ListLink<LogTag> {
   uint64_t number = 0;
   Waiter* waiter = nullptr;
   bool in_flight = false;
+  // It has been carried out, and is kept. Else, where nobody waits for it, it was given up, and
+  // what has become of it is not known.
+  bool done = false;
 
  private:
   CommitLog& log_;
@@ -75,13 +65,21 @@ CommitLog::Poke::Poke(Cluster& cluster, uint16_t its_slot)
   bytes = text;
 }
 
-CommitLog::CommitLog(Cluster& cluster, const Keys& keys, uint64_t window_bytes)
+CommitLog::CommitLog(Cluster& cluster, const Keys& keys, std::string_view incarnation,
+                     WriteListener& listener, uint64_t window_bytes)
     : cluster_(cluster),
       keys_(keys),
       slot_(slot_of(keys.progress().view())),
-      incarnation_(new_incarnation()),
+      incarnation_(incarnation),
+      listener_(listener),
       window_bytes_max_(window_bytes),
-      poke_(cluster, slot_) {}
+      poke_(cluster, slot_) {
+  breaking_.run = [](Completion& self) noexcept {
+    CommitLog& log = static_cast<Breaking&>(self).log;
+    log.cluster_.fail_all(log.broken_);
+    log.stop();
+  };
+}
 
 CommitLog::~CommitLog() { DPFS_ASSERT(entries_list_.empty() && !poke_.under_way); }
 
@@ -99,11 +97,11 @@ bool CommitLog::append(std::span<const Compare> compares, std::span<const Write>
   entry->bytes = entry->commit.bytes;
   entry->deadline_ns = cluster_.deadline_ns();
   entry->waiter = &waiter;
+  entry->done = false;
   entries_list_.push_back(*entry);
-  ++entries_;
   ++unanswered_;
   if (broken_ != Errno::none) {
-    finish(*entry, Outcome::stale);
+    finish(*entry, Outcome::refused);
     return true;
   }
   cluster_.need_tick();
@@ -129,7 +127,6 @@ CommitLog::Entry* CommitLog::take_entry() {
 
 void CommitLog::give_back(Entry& entry) noexcept {
   static_cast<ListLink<LogTag>&>(entry).unlink();
-  --entries_;
   entry.bytes = {};
   if (entry.commit.bytes.capacity() > kSpareBytesMax) std::string().swap(entry.commit.bytes);
   spare_.push_back(&entry);
@@ -156,14 +153,12 @@ void CommitLog::answered(Entry& entry, const Reply& reply) noexcept {
   --in_flight_;
   if (reply.type() == Reply::Type::integer && reply.integer() != -1) {
     heard_ = entry.number;
-    forgotten_ = entry.number;
-    if (reply.integer() == 1) {
-      acknowledged_ = entry.number;
-      return finish(entry, Outcome::done);
-    }
+    if (reply.integer() == 1) return keep(entry);
+    if (entry.done) return break_off("what was sent again after a failover does not fit any more");
     return finish(entry, reply.integer() == 0 ? Outcome::compare_failed : Outcome::not_a_number);
   }
   halt();
+  if (entry.done) return;  // goes out again, whatever it is
   switch (trouble(reply)) {
     case Trouble::out_of_memory:
       return finish(entry, Outcome::no_space);
@@ -180,12 +175,13 @@ void CommitLog::failed(Entry& entry) noexcept {
   entry.in_flight = false;
   --in_flight_;
   running_ = false;
-  if (entry.deadline_ns <= monotonic_ns()) return finish(entry, Outcome::given_up);
+  if (broken_ != Errno::none) return;
+  if (!entry.done && entry.deadline_ns <= monotonic_ns()) return give_up(entry);
   poke();
 }
 
 void CommitLog::poke() noexcept {
-  if (poke_.under_way) return;
+  if (poke_.under_way || broken_ != Errno::none) return;
   poke_.under_way = true;
   poke_.deadline_ns = cluster_.deadline_ns();
   cluster_.send(poke_);
@@ -197,22 +193,52 @@ void CommitLog::halt() noexcept {
   cluster_.need_tick();
 }
 
+void CommitLog::tell(Entry& entry, Outcome outcome) noexcept {
+  Waiter* waiter = std::exchange(entry.waiter, nullptr);
+  if (waiter == nullptr) return;
+  --unanswered_;
+  waiter->outcome = outcome;
+  cluster_.reactor().next_turn(*waiter);
+}
+
 void CommitLog::finish(Entry& entry, Outcome outcome) noexcept {
-  if (Waiter* waiter = std::exchange(entry.waiter, nullptr)) {
-    --unanswered_;
-    waiter->outcome = outcome;
-    cluster_.reactor().next_turn(*waiter);
-  }
+  tell(entry, outcome);
   give_back(entry);
+}
+
+// It has been carried out.
+void CommitLog::keep(Entry& entry) noexcept {
+  replayed_to_ = entry.number;
+  if (entry.done) return;
+  entry.done = true;
+  acknowledged_ = entry.number;
+  window_bytes_ += entry.commit.bytes.size();
+  tell(entry, Outcome::done);
+  if (Node* node = cluster_.owner(slot_)) listener_.wrote(*node);
+}
+
+// It stays until it is known whether it has been carried out: what comes later may build on it.
+void CommitLog::give_up(Entry& entry) noexcept { tell(entry, Outcome::given_up); }
+
+void CommitLog::forget(uint64_t number) noexcept {
+  for (Entry* entry = entries_list_.front(); entry != nullptr && entry->number <= number;) {
+    Entry* next = entries_list_.after(*entry);
+    if (entry->done) {
+      forgotten_ = entry->number;
+      window_bytes_ -= entry->commit.bytes.size();
+      give_back(*entry);
+    }
+    entry = next;
+  }
 }
 
 void CommitLog::tick(uint64_t now_ns) noexcept {
   for (Entry* entry = entries_list_.front(); entry != nullptr;) {
     Entry* next = entries_list_.after(*entry);
-    if (!entry->in_flight && entry->deadline_ns <= now_ns) finish(*entry, Outcome::given_up);
+    if (!entry->done && !entry->in_flight && entry->deadline_ns <= now_ns) give_up(*entry);
     entry = next;
   }
-  if (entries_list_.empty() || in_flight_ > 0) return;
+  if (unanswered_ == 0 || in_flight_ > 0 || broken_ != Errno::none) return;
   if (!halted_ && !running_) return poke();
   if (!halted_) return;
   halted_ = false;
@@ -228,6 +254,7 @@ Op<Unit> CommitLog::restore(Node& node) {
   if (link_ != nullptr && link_ != &node.main) link_->drop(Errno::notconn);
   // Of this very connection: their answers first.
   if (in_flight_ > 0) co_return Errno::again;
+  if (broken_ != Errno::none) co_return Unit{};
   link_ = &node.main;
   const uint64_t connection = link_->connections();
   std::string state;
@@ -236,13 +263,24 @@ Op<Unit> CommitLog::restore(Node& node) {
   if (!loaded) co_return loaded.error();
   if (!node.main.has_greeted() || node.main.connections() != connection) co_return Errno::notconn;
   connection_ = connection;
-  settle(state);
+  const uint64_t lost = settle(state);
   if (broken_ != Errno::none) co_return Unit{};
+  if (has_window()) listener_.wrote(node);
   running_ = true;
   for (Entry* entry = entries_list_.front(); entry != nullptr && can_send();) {
     Entry* next = entries_list_.after(*entry);
-    send(*entry);
+    if (entry->number > sent_) send(*entry);
     entry = next;
+  }
+  // Nobody is to see what this server has lost.
+  while (running_ && replayed_to_ < acknowledged_) {
+    co_await Sleep(cluster_.timers(), kSoonNs);
+    if (broken_ != Errno::none) co_return Unit{};
+  }
+  if (!running_) co_return Errno::again;
+  if (lost > 0) {
+    log::info("partition {}: {} commits were sent again to the Valkey server {}", keys_.partition(),
+              lost, text_of(node.address));
   }
   co_return Unit{};
 }
@@ -265,41 +303,60 @@ Op<Unit> CommitLog::load(Link& link, std::string& state) {
   co_return Unit{};
 }
 
-// What became of each that was under way, as the server says.
-void CommitLog::settle(std::string_view state) noexcept {
+// What became of each that was under way, as the server says. Gives how many of those that were
+// acknowledged it does not have.
+uint64_t CommitLog::settle(std::string_view state) noexcept {
   uint64_t last = 0;
   std::string_view failures = state;
   take_number(failures, last);
   sent_ = last;
-  if (last < forgotten_) return lose(last);
-  for (Entry* entry = entries_list_.front(); entry != nullptr && entry->number <= last;) {
-    Entry* next = entries_list_.after(*entry);
-    heard_ = entry->number;
-    forgotten_ = entry->number;
-    const bool failed = is_among(failures, entry->number);
-    if (!failed) acknowledged_ = entry->number;
-    finish(*entry, failed ? Outcome::compare_failed : Outcome::done);
-    entry = next;
+  replayed_to_ = last;
+  if (last < forgotten_) {
+    break_off("the Valkey server has lost commits that it had acknowledged");
+    return 0;
   }
-}
-
-void CommitLog::lose(uint64_t last) noexcept {
-  log::error(
-      "partition {}: the Valkey server has lost what it had acknowledged (commits {} to {}); "
-      "nothing more is written or read. Start again to go on with what is there",
-      keys_.partition(), last + 1, forgotten_);
-  broken_ = Errno::stale;
-  stop();
-}
-
-void CommitLog::stop() noexcept {
+  uint64_t lost = 0;
   for (Entry* entry = entries_list_.front(); entry != nullptr;) {
     Entry* next = entries_list_.after(*entry);
-    if (!entry->in_flight) finish(*entry, Outcome::stale);
+    if (entry->number <= last) {
+      heard_ = std::max(heard_, entry->number);
+      const bool failed = is_among(failures, entry->number);
+      if (failed && !entry->done) {
+        finish(*entry, Outcome::compare_failed);
+      } else if (!entry->done) {
+        keep(*entry);
+      }
+    } else if (entry->done) {
+      ++lost;
+    } else if (entry->waiter == nullptr) {
+      give_back(*entry);  // given up, and never carried out
+    }
     entry = next;
   }
+  replayed_to_ = last;
+  return lost;
 }
 
-void CommitLog::safe_up_to(uint64_t) noexcept {}  // nothing is kept yet
+void CommitLog::break_off(std::string_view what) noexcept {
+  if (broken_ != Errno::none) return;
+  log::error(
+      "partition {}: {}. Nothing more is read or written; begin again to go on with what is there",
+      keys_.partition(), what);
+  broken_ = Errno::io;
+  running_ = false;
+  cluster_.reactor().next_turn(breaking_);
+}
+
+// Those that are on their way end with their connection.
+void CommitLog::stop() noexcept {
+  running_ = false;
+  for (Entry* entry = entries_list_.front(); entry != nullptr;) {
+    Entry* next = entries_list_.after(*entry);
+    tell(*entry, broken_ != Errno::none ? Outcome::refused : Outcome::stale);
+    if (!entry->in_flight) give_back(*entry);
+    entry = next;
+  }
+  window_bytes_ = 0;
+}
 
 }  // namespace dpfs::kv::valkey

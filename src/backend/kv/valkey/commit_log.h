@@ -3,6 +3,7 @@
 // them.
 #pragma once
 
+#include <algorithm>
 #include <coroutine>
 #include <cstdint>
 #include <memory>
@@ -13,6 +14,7 @@
 #include "backend/kv/store.h"
 #include "backend/kv/valkey/cluster.h"
 #include "backend/kv/valkey/keys.h"
+#include "backend/kv/valkey/spread_log.h"
 
 namespace dpfs::kv::valkey {
 
@@ -39,9 +41,11 @@ namespace dpfs::kv::valkey {
 // that the replicas have it; what a new primary lacks is sent again, in order, before anybody sees
 // its data. Nothing that was acknowledged is lost, unless this process and the primary end both.
 // Where something is missing that is not kept here any more (the replicas did not keep up, or the
-// server has lost its memory) all that follows fails with ESTALE.
+// server has lost its memory), or somebody else has written meanwhile, all that follows fails with
+// EIO.
 class CommitLog {
  public:
+  // What becomes of one.
   enum class Outcome : uint8_t {
     done,
     compare_failed,
@@ -69,7 +73,8 @@ class CommitLog {
     bool is_done = false;
   };
 
-  CommitLog(Cluster& cluster, const Keys& keys, uint64_t window_bytes);
+  CommitLog(Cluster& cluster, const Keys& keys, std::string_view incarnation,
+            WriteListener& listener, uint64_t window_bytes);
   ~CommitLog();
 
   // False: no memory. Else `waiter` is resumed.
@@ -79,19 +84,23 @@ class CommitLog {
   // On a connection to the partition's primary, before anything else is sent there.
   Op<Unit> restore(Node& node);
   void tick(uint64_t now_ns) noexcept;
-  bool is_empty() const noexcept { return entries_ == 0; }
   bool awaits() const noexcept { return unanswered_ > 0; }
   // Lets those go that nobody waits for any more; all others fail.
   void stop() noexcept;
 
   uint16_t slot() const noexcept { return slot_; }
-  Errno broken() const noexcept { return broken_; }  // ESTALE: something acknowledged is lost
+  Errno broken() const noexcept { return broken_; }  // EIO: something acknowledged is lost
+  // That is what has happened to `what`.
+  void break_off(std::string_view what) noexcept;
 
-  // What was acknowledged up to `number` is safe.
-  uint64_t acknowledged() const noexcept { return acknowledged_; }
-  void safe_up_to(uint64_t number) noexcept;
-  uint64_t window_bytes() const noexcept { return window_bytes_; }
+  // The number of the last that the server has acknowledged, the one that there is now.
+  uint64_t acknowledged() const noexcept { return std::min(acknowledged_, replayed_to_); }
+  // They go to that server now.
+  bool is_at(const Node& node) const noexcept { return running_ && link_ == &node.main; }
+  bool has_window() const noexcept { return window_bytes_ > 0; }
   bool window_is_full() const noexcept { return window_bytes_ > window_bytes_max_; }
+  // What was acknowledged up to `number` need not be kept.
+  void forget(uint64_t number) noexcept;
 
  private:
   struct LogTag;
@@ -104,11 +113,13 @@ class CommitLog {
   void poke() noexcept;
   void send(Entry& entry) noexcept;
   void answered(Entry& entry, const Reply& reply) noexcept;
+  void tell(Entry& entry, Outcome outcome) noexcept;
   void finish(Entry& entry, Outcome outcome) noexcept;
+  void keep(Entry& entry) noexcept;
+  void give_up(Entry& entry) noexcept;
   void halt() noexcept;
   Op<Unit> load(Link& link, std::string& state);
-  void settle(std::string_view state) noexcept;
-  void lose(uint64_t last) noexcept;
+  uint64_t settle(std::string_view state) noexcept;
 
   // Makes the cluster connect, where nobody else asks for anything.
   struct Poke final : Routed {
@@ -123,9 +134,9 @@ class CommitLog {
   const Keys& keys_;
   const uint16_t slot_;
   const std::string incarnation_;
+  WriteListener& listener_;
   const uint64_t window_bytes_max_;
   Entries entries_list_;
-  uint64_t entries_ = 0;
   uint64_t unanswered_ = 0;  // of them: somebody waits
   std::vector<std::unique_ptr<Entry>> all_;
   std::vector<Entry*> spare_;
@@ -136,13 +147,19 @@ class CommitLog {
   uint64_t sent_ = 0;     // the number of the last that was sent: the next one's predecessor
   uint64_t heard_ = 0;    // answers have come up to it
   uint64_t acknowledged_ = 0;
-  uint64_t forgotten_ = 0;  // the last that was done and is not kept
+  uint64_t forgotten_ = 0;    // the last that was done and is not kept
+  uint64_t replayed_to_ = 0;  // what is kept up to it has been acknowledged by this server, too
   uint64_t window_bytes_ = 0;
   uint64_t in_flight_ = 0;   // on link_
   uint64_t connection_ = 0;  // of link_, on which they go
   // Not all that was sent was carried out: when all answers have come, restore() finds out.
   bool halted_ = false;
   Errno broken_ = Errno::none;
+  struct Breaking final : Completion {
+    explicit Breaking(CommitLog& of) noexcept : log(of) {}
+    CommitLog& log;
+  };
+  Breaking breaking_{*this};
   Poke poke_;
 };
 

@@ -5,6 +5,7 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cstring>
@@ -45,14 +46,17 @@ uint32_t number_of(const Address& address, std::vector<Address>& servers) {
 }
 
 // [host, port, id, ...]. The host is "", "?" or nil where the server does not know it.
-bool parse_server(Reply::Walk& walk, const Address& asked, Address& address) {
+bool parse_server(Reply::Walk& walk, const Address& asked, Address& address, std::string& id) {
   uint32_t elements = 0;
   if (!walk.array(elements) || elements < 2) return false;
   std::string_view host;
   if (!walk.string(host) && !walk.skip()) return false;
   int64_t port = 0;
   if (!walk.integer(port)) return false;
-  for (uint32_t i = 2; i < elements; ++i) {
+  std::string_view its_id;
+  if (elements > 2 && !walk.string(its_id)) return false;
+  id = its_id;
+  for (uint32_t i = 3; i < elements; ++i) {
     if (!walk.skip()) return false;
   }
   if (host.empty() || host == "?") return with_port(asked, port, address);
@@ -123,17 +127,47 @@ bool parse_slots(const Reply& reply, const Address& asked, Topology& topology) {
     Topology::Range range{.first = static_cast<uint32_t>(first),
                           .last = static_cast<uint32_t>(last),
                           .primary = 0,
-                          .replicas = elements - 3};
+                          .replicas = elements - 3,
+                          .primary_id = {}};
     for (uint32_t server = 2; server < elements; ++server) {
       Address address;
-      if (!parse_server(walk, asked, address)) return false;
+      std::string id;
+      if (!parse_server(walk, asked, address, id)) return false;
       const uint32_t number = number_of(address, topology.servers);
       if (number >= kServersMax) return false;
-      if (server == 2) range.primary = number;
+      if (server > 2) continue;
+      range.primary = number;
+      range.primary_id = std::move(id);
     }
     topology.ranges.push_back(range);
   }
   return walk.at_end();
+}
+
+uint32_t replicas_of(std::string_view nodes, std::string_view primary_id) noexcept {
+  constexpr int kFlags = 2;
+  constexpr int kPrimary = 3;
+  uint32_t count = 0;
+  while (!nodes.empty()) {
+    const size_t end = nodes.find('\n');
+    std::string_view line = nodes.substr(0, end);
+    nodes.remove_prefix(end == std::string_view::npos ? nodes.size() : end + 1);
+    bool is_replica = false;
+    bool has_failed = false;
+    for (int field = 0; field <= kPrimary && !line.empty(); ++field) {
+      const size_t space = std::min(line.find(' '), line.size());
+      std::string_view word = line.substr(0, space);
+      line.remove_prefix(std::min(space + 1, line.size()));
+      if (field == kPrimary && is_replica && !has_failed && word == primary_id) ++count;
+      while (field == kFlags && !word.empty()) {
+        const size_t comma = std::min(word.find(','), word.size());
+        is_replica = is_replica || word.substr(0, comma) == "slave";
+        has_failed = has_failed || word.substr(0, comma) == "fail";
+        word.remove_prefix(std::min(comma + 1, word.size()));
+      }
+    }
+  }
+  return count;
 }
 
 bool parse_redirect(std::string_view error, const Address& asked, Address& address) noexcept {

@@ -20,6 +20,7 @@ struct Topology {
     uint32_t last = 0;
     uint32_t primary = 0;  // in servers
     uint32_t replicas = 0;
+    std::string primary_id;
   };
   std::vector<Range> ranges;
   std::vector<Address> servers;
@@ -33,6 +34,10 @@ std::string text_of(const Address& address);
 
 // `asked` answered: a server without an address of its own is at that one.
 bool parse_slots(const Reply& reply, const Address& asked, Topology& topology);
+
+// How many replicas that have not failed a primary has: of the answer to CLUSTER NODES. CLUSTER
+// SLOTS leaves out those that have nothing to tell yet.
+uint32_t replicas_of(std::string_view nodes, std::string_view primary_id) noexcept;
 
 // Of "ASK 3999 127.0.0.1:6381". A host that is missing is `asked`'s.
 bool parse_redirect(std::string_view error, const Address& asked, Address& address) noexcept;

@@ -4,8 +4,10 @@
 
 #include <algorithm>
 #include <array>
+#include <ctime>
 #include <deque>
 #include <optional>
+#include <random>
 #include <utility>
 
 #include "backend/kv/valkey/ask.h"
@@ -13,11 +15,13 @@
 #include "backend/kv/valkey/command.h"
 #include "backend/kv/valkey/commit_encoder.h"
 #include "backend/kv/valkey/commit_log.h"
+#include "backend/kv/valkey/durability.h"
 #include "backend/kv/valkey/facts.h"
 #include "backend/kv/valkey/keys.h"
 #include "backend/kv/valkey/requests.h"
 #include "backend/kv/valkey/scans.h"
 #include "backend/kv/valkey/script.h"
+#include "backend/kv/valkey/spread_log.h"
 #include "base/log.h"
 #include "base/monotonic.h"
 
@@ -51,37 +55,19 @@ std::string item_of(const Key& key) {
   return std::string(item(key.number).view());
 }
 
-// Of a write to a spread record; empty where there is nothing to do.
-std::string spread_command(const Keys& keys, const Scripts& scripts, const Write& write) {
-  const Word key = keys.record(write.key);
-  std::string bytes;
-  CommandWriter writer(bytes);
-  switch (write.kind) {
-    case Write::Kind::put:
-      writer.begin(3);
-      writer.word("SET");
-      writer.word(key.view());
-      writer.word(write.value, write.payload);
-      break;
-    case Write::Kind::erase:
-      return command({"UNLINK", key.view()});
-    case Write::Kind::patch:
-      if (write.value.empty() && write.payload.empty()) break;
-      writer.begin(4);
-      writer.word("SETRANGE");
-      writer.word(key.view());
-      writer.number(static_cast<uint64_t>(write.number));
-      writer.word(write.value, write.payload);
-      break;
-    case Write::Kind::cut:
-      return command({"EVALSHA", scripts.cut, "1", key.view(), std::to_string(write.number)});
-    case Write::Kind::add:
-      break;
-  }
-  return bytes;
+// Those that began later are greater.
+std::string new_incarnation() {
+  timespec now{};
+  clock_gettime(CLOCK_REALTIME, &now);
+  std::random_device random;
+  Word word;
+  word.add_hex(static_cast<uint64_t>(now.tv_sec) * 1'000'000'000 +
+               static_cast<uint64_t>(now.tv_nsec));
+  word.add_hex(uint64_t{random()} << 32 | random());
+  return std::string(word.view());
 }
 
-class ValkeyStore final : public Store, Restorer {
+class ValkeyStore final : public Store, Restorer, WriteListener {
  public:
   ValkeyStore(Reactor& reactor, const ValkeyOptions& options)
       : reactor_(reactor),
@@ -109,13 +95,19 @@ class ValkeyStore final : public Store, Restorer {
   void tick(uint64_t now_ns) noexcept override { log_->tick(now_ns); }
   bool needs_tick() const noexcept override { return log_->awaits(); }
 
-  bool is_closed() const noexcept { return !is_open_ || log_->broken() != Errno::none; }
+  void wrote(Node& node) noexcept override { durability_->wrote(node); }
+  void lost(Node& node) noexcept override {
+    log_->break_off("the Valkey server " + text_of(node.address) +
+                    " has lost contents of files that it had acknowledged");
+  }
+
+  // Why nothing can be asked.
+  Errno closed() const noexcept { return is_open_ ? log_->broken() : Errno::stale; }
   Op<Unit> check();
   Op<Unit> prepare(Node& node);
   Op<Unit> look_at(Node& node);
   Op<Unit> load_scripts(Node& node);
   Op<Unit> stop();
-  Op<Unit> sync_node(Node& node);
   Op<Unit> write_spread(std::span<const Write> writes);
   std::string get_command(const Get& get, bool& is_whole) const;
 
@@ -125,6 +117,8 @@ class ValkeyStore final : public Store, Restorer {
   const Traits traits_;
   std::optional<Cluster> cluster_;
   std::optional<CommitLog> log_;
+  std::optional<SpreadLog> spread_;
+  std::optional<Durability> durability_;
   bool is_open_ = false;
 };
 
@@ -140,7 +134,11 @@ Op<Unit> ValkeyStore::open() {
   }
   cluster_.emplace(reactor_, static_cast<Restorer&>(*this), options_.servers,
                    Login{.user = options_.user, .password = options_.password}, options_.limit_ns);
-  log_.emplace(*cluster_, keys_, options_.window_bytes);
+  const std::string incarnation = new_incarnation();
+  auto& listener = static_cast<WriteListener&>(*this);
+  log_.emplace(*cluster_, keys_, incarnation, listener, options_.window_bytes);
+  spread_.emplace(*cluster_, keys_, incarnation, listener, options_.window_bytes);
+  durability_.emplace(*cluster_, *log_, *spread_, keys_, incarnation, options_);
   Op<Unit> starting = cluster_->start();
   Result<Unit> result = co_await std::move(starting);
   if (result) {
@@ -209,6 +207,10 @@ Op<Unit> ValkeyStore::restore(Node& node) {
   Op<Unit> preparing = prepare(node);
   Result<Unit> result = co_await std::move(preparing);
   if (!result) co_return result;
+  if (log_->broken() != Errno::none) co_return log_->broken();
+  Op<Unit> writing_again = spread_->restore(node);
+  result = co_await std::move(writing_again);
+  if (!result) co_return result;
   Op<Unit> restoring = log_->restore(node);
   result = co_await std::move(restoring);
   co_return result;
@@ -247,15 +249,25 @@ Op<Unit> ValkeyStore::stop() {
   is_open_ = false;
   Op<Unit> stopping = cluster_->stop();
   static_cast<void>(co_await std::move(stopping));
+  Op<Unit> ending = durability_->stop();
+  static_cast<void>(co_await std::move(ending));
+  spread_->stop();
   log_->stop();
+  durability_.reset();
+  spread_.reset();
   log_.reset();
   cluster_.reset();
   co_return Unit{};
 }
 
 Op<Unit> ValkeyStore::close() {
-  if (!is_open_) return Unit{};
-  return stop();
+  if (!is_open_) co_return Unit{};
+  is_open_ = false;
+  Op<Unit> removing = durability_->remove_marks();
+  static_cast<void>(co_await std::move(removing));
+  Op<Unit> stopping = stop();
+  const Result<Unit> stopped = co_await std::move(stopping);
+  co_return stopped;
 }
 
 std::string ValkeyStore::get_command(const Get& get, bool& is_whole) const {
@@ -272,7 +284,7 @@ std::string ValkeyStore::get_command(const Get& get, bool& is_whole) const {
 }
 
 Op<Unit> ValkeyStore::get(std::span<Get> gets) {
-  if (is_closed()) co_return Errno::stale;
+  if (closed() != Errno::none) co_return closed();
   Group group(reactor_);
   std::deque<GetQuestion> questions;
   for (Get& get : gets) {
@@ -292,34 +304,30 @@ Op<Unit> ValkeyStore::get(std::span<Get> gets) {
 }
 
 Op<bool> ValkeyStore::scan(const Scan& scan, ScanReader& reader) {
-  if (is_closed()) return Errno::stale;
+  if (closed() != Errno::none) return closed();
   if (!is_hash(scan.collection)) return Errno::inval;
   return scan_object(*cluster_, keys_, scan, reader);
 }
 
 Op<Unit> ValkeyStore::sweep(Sweep& sweep, ScanReader& reader) {
-  if (is_closed()) return Errno::stale;
+  if (closed() != Errno::none) return closed();
   return sweep_step(*cluster_, keys_, sweep, reader);
 }
 
 Op<Unit> ValkeyStore::write_spread(std::span<const Write> writes) {
   Group group(reactor_);
-  std::deque<Question> questions;
+  Errno result = Errno::none;
   for (const Write& write : writes) {
-    if (!is_spread(write)) continue;
-    std::string text = spread_command(keys_, cluster_->scripts(), write);
-    if (text.empty()) continue;
-    questions.emplace_back(*cluster_, group, slot_of(keys_.record(write.key).view()),
-                           std::move(text));
+    if (is_spread(write) && !spread_->write(write, group)) result = Errno::nomem;
   }
-  for (Question& question : questions) cluster_->send(question);
   const Errno why = co_await group;
-  if (why != Errno::none) co_return why;
+  if (why != Errno::none) result = why;
+  if (result != Errno::none) co_return result;
   co_return Unit{};
 }
 
 Op<Unit> ValkeyStore::commit(std::span<const Compare> compares, std::span<const Write> writes) {
-  if (is_closed()) co_return Errno::stale;
+  if (closed() != Errno::none) co_return closed();
   if (writes.size() > kCommitWrites) co_return Errno::inval;
   for (const Write& write : writes) {
     if (!is_possible(write)) co_return Errno::inval;
@@ -356,74 +364,13 @@ Op<Unit> ValkeyStore::commit(std::span<const Compare> compares, std::span<const 
 }
 
 Op<Unit> ValkeyStore::sync() {
-  if (is_closed()) co_return Errno::stale;
-  const uint64_t end_ns = monotonic_ns() + options_.sync_limit_ns;
-  for (size_t i = 0; i < cluster_->nodes().size(); ++i) {
-    Node& node = *cluster_->nodes()[i];
-    while (node.is_primary) {
-      Op<Unit> syncing = sync_node(node);
-      const Result<Unit> synced = co_await std::move(syncing);
-      if (synced) break;
-      // The connection broke: once more over the next one, which asks for all that is there.
-      const bool again = synced.error() == Errno::notconn && monotonic_ns() < end_ns;
-      if (!again) co_return synced.error() == Errno::notconn ? Errno::timedout : synced.error();
-      co_await Sleep(cluster_->timers(), 2'000'000);
-    }
-  }
-  // A server that has begun anew meanwhile may have made durable less than it had acknowledged:
-  // this is answered over a connection on which the log has looked.
-  Group group(reactor_);
-  Question ping(*cluster_, group, log_->slot(), command({"PING"}));
-  cluster_->send(ping);
-  const Errno why = co_await group;
-  if (why != Errno::none) co_return why;
-  if (is_closed()) co_return Errno::stale;
-  co_return Unit{};
-}
-
-// WAITAOF is about what its own connection has written: so it writes something, which comes behind
-// all that was acknowledged before.
-Op<Unit> ValkeyStore::sync_node(Node& node) {
-  const uint32_t replicas =
-      options_.replicas == ValkeyOptions::kAllReplicas ? node.replicas : options_.replicas;
-  const uint32_t disks = node.has_append_file ? 1 : 0;
-  if (disks == 0 && replicas == 0) co_return Unit{};
-  const std::string limit_ms = std::to_string(options_.sync_limit_ns / 1'000'000);
-  const std::string count = std::to_string(replicas);
-  if (node.mark.empty() || cluster_->owner(slot_of(node.mark)) != &node) {
-    node.mark = keys_.mark(static_cast<uint16_t>(node.first_slot));
-  }
-  Ask mark(reactor_, command({"SET", node.mark, ""}), options_.sync_limit_ns);
-  Ask wait(
-      reactor_,
-      disks > 0 ? command({"WAITAOF", "1", count, limit_ms}) : command({"WAIT", count, limit_ms}),
-      options_.sync_limit_ns + 1'000'000'000);
-  node.side.send(mark);
-  node.side.send(wait);
-  co_await mark;
-  co_await wait;
-  for (const Ask* ask : {&mark, &wait}) {
-    if (ask->error() != Errno::none) co_return ask->error();
-    if (ask->good()) continue;
-    log::error("a Valkey server refuses to synchronize: {}", ask->reply().text());
-    co_return Errno::io;
-  }
-  Reply::Walk walk(wait.reply());
-  uint32_t elements = 0;
-  int64_t on_disk = 0;
-  int64_t on_replicas = 0;
-  const bool is_pair = disks > 0;
-  if (is_pair && (!walk.array(elements) || elements != 2 || !walk.integer(on_disk))) {
-    co_return Errno::io;
-  }
-  if (!walk.integer(on_replicas)) co_return Errno::io;
-  if (on_disk < disks || on_replicas < replicas) co_return Errno::timedout;
-  co_return Unit{};
+  if (closed() != Errno::none) return closed();
+  return durability_->sync();
 }
 
 // Of all primaries together: chunks are spread over them evenly.
 Op<Store::Space> ValkeyStore::space() {
-  if (is_closed()) co_return Errno::stale;
+  if (closed() != Errno::none) co_return closed();
   Space space;
   for (size_t i = 0; i < cluster_->nodes().size(); ++i) {
     Node& node = *cluster_->nodes()[i];

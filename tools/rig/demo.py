@@ -5,11 +5,13 @@
   tools/rig/demo.py --dpfs build/release/dpfs
   tools/rig/demo.py --dpfs build/release/dpfs --verbose     with what QEMU and dpfs log
   tools/rig/demo_nfs.py --dpfs build/release/dpfs           the same with an NFS server behind it
+  tools/rig/demo_kv.py --dpfs build/release/dpfs            the same with key-value stores behind it
 
 Everything it starts ends with it, and the scratch directory is removed. Kernel and QEMU are fetched
 once and cached. Exit status 0 when what was written on one side was read the same on the other.
 """
 import argparse
+import contextlib
 import hashlib
 import os
 import pathlib
@@ -90,14 +92,16 @@ class Demo:
                                        url=self.url, queues=QUEUES)
         screen.command("host", " ".join(command))
         self.write_files()
-        with daemons.Daemon(command, self.socket, self.daemon_line) as daemon:
+        with daemons.Daemon(command, self.socket, self.daemon_line) as daemon, \
+             self.more_devices() as more:
             accelerator = default_accelerator(kit)
             screen.title("2. A tenant boots: a Debian kernel as it comes, nothing installed")
             how = "by KVM" if accelerator == "kvm" else "emulated: KVM does not work here"
             screen.output(f"QEMU, 2 processors, {how}")
             job = "".join(path.read_text() for path in self.jobs)
-            with Vm(kit, job=job, devices=[Device(str(self.socket), TAG, QUEUES)], smp=2,
-                    accelerator=accelerator, name="tenant") as vm:
+            devices = [Device(str(self.socket), TAG, QUEUES), *more]
+            with Vm(kit, job=job, devices=devices, smp=2, accelerator=accelerator,
+                    name="tenant") as vm:
                 self.follow(vm)
             if vm.exit_status != 0:
                 self.fail("the tenant ended with an error")
@@ -105,6 +109,7 @@ class Demo:
             status, _ = daemon.terminate()
             if status != 0:
                 self.fail(f"the daemon ended with status {status}")
+        self.check_afterwards()
         screen.title("Done" if self.good else "Failed")
         screen.verdict(self.good, f"{'all sums are equal; ' if self.good else ''}"
                                   f"{time.monotonic() - begin:.1f} s in total")
@@ -112,6 +117,14 @@ class Demo:
 
     def introduce(self):
         """What is there before dpfs is."""
+
+    @contextlib.contextmanager
+    def more_devices(self):
+        """What the tenant gets beside the share."""
+        yield []
+
+    def check_afterwards(self):
+        """When nobody serves any longer."""
 
     def write_files(self):
         data = os.urandom(FILE_MIB * MIB)

@@ -75,6 +75,14 @@ def free_ports(address, count):
             probe.close()
 
 
+def holds(part, slot):
+    """Of a node's slots as CLUSTER NODES lists them: "5", "0-5460", or one on its way ("[5->-...")."""
+    if part.startswith("["):
+        return False
+    first, _, last = part.partition("-")
+    return int(first) <= slot <= int(last or first)
+
+
 class Server:
     """One process. Its folder has its files and its log."""
 
@@ -267,6 +275,24 @@ class Valkey:
             except (OSError, RespError):
                 pass
         return found
+
+    def primary_of(self, slot):
+        """The number of the server that answers for a slot; None: there is none now."""
+        for number, server in enumerate(self.servers):
+            try:
+                nodes = self._nodes(server)
+            except (OSError, RespError):
+                continue
+            own = next(words for words in nodes if "myself" in words[2])
+            if "master" in own[2] and any(holds(part, slot) for part in own[8:]):
+                return number
+        return None
+
+    def wait_for_successor(self, slot, former):
+        """The server that answers for a slot when the one that did is gone."""
+        self._until(lambda: self.primary_of(slot) not in (None, former),
+                    f"slot {slot} has another primary")
+        return self.primary_of(slot)
 
     def failover(self, number):
         server = self.servers[number]

@@ -133,6 +133,6 @@ class Bench:
                    "--wait", group.wait, "--bs", str(group.block_size),
                    "--seconds", str(self.seconds), "--warmup", str(self.warmup_s),
                    "--file-size", str(self.file_size), *group.more]
-        if not group.null_device:
+        if group.data_file and not group.null_device:
             command += ["--path", DATA_FILE]
         return command

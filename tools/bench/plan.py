@@ -19,6 +19,7 @@ class Group:
     wait: str = "sleep"
     block_size: int = 4 * KIB
     null_device: bool = False  # ours alone: no other daemon has one
+    data_file: bool = True  # the jobs use the one that is there
     more: tuple = ()  # of the command line
 
 

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Whole small files through a device, without a VM: `dpfs bench` is the tenant."""
+import csv
+import subprocess
+
 import kv_subjects as subjects
 from kv_stage import in_turn
 from stage import say
@@ -9,12 +12,14 @@ import plan
 
 SERVED = (subjects.ROCKSDB, subjects.VALKEY, subjects.CLUSTER, subjects.LOCAL, subjects.NFS,
           subjects.NULL)
-READ, READ_KNOWN, WRITE, NEW, REMOVE = "readfile", "readknown", "writefile", "newfile", "create"
-TITLES = {READ: "read: found, opened, read, closed", READ_KNOWN: "read, the name known",
+READ, READ_KNOWN, READ_OPEN = "readfile", "readknown", "randread"
+WRITE, NEW, REMOVE = "writefile", "newfile", "create"
+TITLES = {READ_OPEN: "READ of a file that is open", READ: "read: found, opened, read, closed", READ_KNOWN: "read, the name known",
           WRITE: "written: found, opened, written, closed", NEW: "created, written, closed",
           REMOVE: "created, written, closed, unlinked"}
 # A tenant that sleeps is woken by interrupts, as Linux is; one that polls shows what lies below.
 WAYS = ((1, "sleep"), (1, "poll"), (32, "sleep"))
+GETS = 20_000
 
 
 def way_name(way):
@@ -23,7 +28,7 @@ def way_name(way):
 
 
 def jobs_of(name):
-    return (READ, READ_KNOWN) if name == subjects.NULL else tuple(TITLES)
+    return (READ_OPEN, READ, READ_KNOWN) if name == subjects.NULL else tuple(TITLES)
 
 
 def figures(job):
@@ -52,8 +57,26 @@ def run(stage):
                     continue
                 for way in WAYS:
                     run_one(stage, subject, way, results)
+                if subject.name == subjects.VALKEY:
+                    bare_get(stage, subject, results)
             say(f"round {round_number + 1} of {stage.effort.rounds} is done")
     return results
+
+
+def bare_get(stage, subject, results):
+    """A GET of 4 KiB, one in flight, by the server's own benchmark."""
+    host, port = subject.address
+    program = stage.kit.command("usr/bin/valkey-benchmark", "-h", host, "-p", port, "-c", "1", "-d",
+                                "4096", "-n", str(GETS), "-r", "1000", "--csv")
+    for job in ("set", "get"):
+        done = subprocess.run([*program, "-t", job], capture_output=True, text=True, timeout=60)
+    try:
+        *_, found = csv.DictReader(done.stdout.splitlines())
+        p50_us = float(found["p50_latency_ms"]) * 1000
+    except (ValueError, KeyError):
+        stage.note(f"FAILED {subjects.BARE_GET}: {(done.stderr or done.stdout).strip()}")
+        return
+    results.setdefault(subjects.BARE_GET, []).append(p50_us)
 
 
 def failed_of(stage):
@@ -63,7 +86,7 @@ def failed_of(stage):
 def run_one(stage, subject, way, results):
     depth, wait = way
     group = plan.Group(way_name(way), jobs_of(subject.name), depth, wait=wait,
-                       more=("--files", str(stage.effort.files)))
+                       data_file=False, more=("--files", str(stage.effort.files)))
     bench = bench_of(stage, subject)
     try:
         answer = bench.run(subject.peer(stage.dpfs), group)

@@ -58,7 +58,7 @@ def fits(stage, subject, files):
 
 def run_one(stage, subject, files, layout):
     # They go with their folder.
-    group = plan.Group(f"{files} files in {layout}", JOBS, DEPTH, wait="sleep",
+    group = plan.Group(f"{files} files in {layout}", JOBS, DEPTH, wait="sleep", data_file=False,
                        more=("--files", str(files), "--folders", str(folders(files, layout)),
                              "--keep"))
     bench = device.bench_of(stage, subject, timeout_s=TIMEOUT_S)

@@ -25,6 +25,7 @@ from valkey import Valkey, ValkeyError
 ROCKSDB, VALKEY, CLUSTER = "kv, RocksDB", "kv, Valkey", "kv, Valkey cluster"
 LOCAL, NFS, NULL = "local", "nfs, Ganesha", "null device"
 S3QL, BARE = "S3QL", "the directory itself"
+BARE_GET = "Valkey's own GET"  # not a subject: what a read of Valkey is measured against
 COLOURS = {ROCKSDB: "#1f77b4", VALKEY: "#2ca02c", CLUSTER: "#98df8a", LOCAL: "#d9822b",
            NFS: "#9a9a9a", NULL: "#555555", S3QL: "#9467bd", BARE: "#bbbbbb"}
 # Longer than anything that is measured.
@@ -44,6 +45,7 @@ class Subject:
     files_max: int = 10 ** 9  # more would not fit
     folder: pathlib.Path = None  # of the host's; "bare" and local
     s3ql: object = None
+    address: tuple = ()  # of a single Valkey server: host, port
 
     def is_served(self):
         return bool(self.url)
@@ -83,23 +85,24 @@ def rocksdb(folder, stage, _stack):
                    about=f"RocksDB {package.stdout.strip() or 'of this machine'}")
 
 
-def valkey_of(name, folder, stage, stack, **options):
+def valkey_of(name, stage, stack, **options):
     if "kv+valkey:" not in schemes(stage.dpfs):
         raise Missing("this dpfs knows no kv+valkey:// URLs")
-    servers = stack.enter_context(Valkey(stage.kit.valkey(), settings=VALKEY_SETTINGS, **options))
-    count = len(servers.servers)
-    return Subject(name, servers.url(), create=True, files_max=100_000,
-                   servers=tuple(server.child.pid for server in servers.servers),
-                   about=f"Valkey {stage.kit.manifest()['valkey']}, {count} server(s) on loopback, "
-                         "append-only file synchronized every second")
+    valkey = stack.enter_context(Valkey(stage.kit.valkey(), settings=VALKEY_SETTINGS, **options))
+    servers = valkey.servers
+    return Subject(name, valkey.url(), create=True, files_max=100_000,
+                   servers=tuple(server.child.pid for server in servers),
+                   address=(servers[0].address, servers[0].port),
+                   about=f"Valkey {stage.kit.version(stage.kit.valkey())}, {len(servers)} server(s) "
+                         "on loopback, append-only file synchronized every second")
 
 
-def valkey_single(folder, stage, stack):
-    return valkey_of(VALKEY, folder, stage, stack)
+def valkey_single(_folder, stage, stack):
+    return valkey_of(VALKEY, stage, stack)
 
 
-def valkey_cluster(folder, stage, stack):
-    return valkey_of(CLUSTER, folder, stage, stack, primaries=3, replicas=1)
+def valkey_cluster(_folder, stage, stack):
+    return valkey_of(CLUSTER, stage, stack, primaries=3, replicas=1)
 
 
 def local(folder, _stage, _stack):

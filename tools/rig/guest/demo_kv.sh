@@ -9,8 +9,8 @@ run 'sha256sum /mnt/from_host | cut -d" " -f1'
 ask read from_host "$(sum /mnt/from_host)" >/dev/null
 
 title '8. It writes there with checksums, while a primary of the cluster is killed'
-options='--rw=randwrite --bs=4k --size=24M --ioengine=libaio --iodepth=16 --direct=1 --rate=1600k
-  --fsync=64 --end_fsync=1 --verify=crc32c --verify_fatal=1 --fallocate=none'
+options='--rw=randwrite --bs=4k --size=12M --ioengine=libaio --iodepth=16 --direct=1 --rate=800k
+  --fsync=256 --end_fsync=1 --verify=crc32c --verify_fatal=1 --fallocate=none'
 # shellcheck disable=SC2086 # words
 echo "@@ run" fio --name=work --directory=/mnt $options
 # shellcheck disable=SC2086

@@ -223,9 +223,12 @@ class KvDaemon {
     const Result<fuse::EntryOut> entry = look_up(name);
     EXPECT_TRUE(entry) << name << ": " << describe(entry.error());
     if (!entry) return {};
-    const NodeId node{entry->nodeid};
+    return open(NodeId{entry->nodeid});
+  }
+  // What a tenant has looked up before.
+  File open(NodeId node) {
     const Result<fuse::OpenOut> open = call(&KvFs::open, {.node = node, .flags = O_RDWR});
-    EXPECT_TRUE(open);
+    EXPECT_TRUE(open) << describe(open.error());
     return {node, Handle{open ? open->fh : 0}};
   }
   Errno write(const File& file, uint64_t offset, std::string text) {
@@ -254,6 +257,14 @@ class KvDaemon {
   Errno truncate(const File& file, uint64_t size) {
     return call(&KvFs::setattr,
                 {.node = file.node, .in = {.valid = fuse::attr_valid::kSize, .size = size}})
+        .error();
+  }
+  Errno rename(std::string_view name, std::string_view new_name) {
+    return call(&KvFs::rename2, {.parent = NodeId::root,
+                                 .name = name_of(name),
+                                 .new_parent = NodeId::root,
+                                 .new_name = name_of(new_name),
+                                 .flags = 0})
         .error();
   }
   Errno unlink(std::string_view name) {

@@ -18,9 +18,14 @@ constexpr const char* kUsage = R"(Usage: dpfs kv VERB [OPTIONS] URL
 Tools for file systems in key-value stores. Nobody else may have the file system meanwhile.
 
 Verbs:
+  mkfs    make one
+  info    what it is, what it uses, who has it
+  set     change its limits
   fsck    check it, and mend it
+  gc      collect what is removed, now
 
 Examples:
+  dpfs kv mkfs --bytes-max 10G kv+rocksdb:/srv/files
   dpfs kv fsck --repair kv+rocksdb:/srv/files
 
 'dpfs kv VERB --help' says more.
@@ -31,7 +36,8 @@ struct Verb {
   int (*main)(int argc, char** argv);
 };
 constexpr std::array kVerbs{
-    Verb{"fsck", kv_fsck_main},
+    Verb{"mkfs", kv_mkfs_main}, Verb{"info", kv_info_main}, Verb{"set", kv_set_main},
+    Verb{"fsck", kv_fsck_main}, Verb{"gc", kv_gc_main},
 };
 
 }  // namespace

@@ -12,6 +12,7 @@
 
 #include "backend/kv/check/fsck.h"
 #include "backend/kv/owned_store.h"
+#include "base/log.h"
 #include "base/monotonic.h"
 #include "daemon/kv_tool.h"
 #include "daemon/kv_verbs.h"
@@ -34,6 +35,7 @@ struct FsckOptions {
 };
 
 struct Report {
+  std::string url;
   Status status = Status::unchecked;
   std::string problem;  // where it could not be checked
   std::string engine;
@@ -64,7 +66,7 @@ void note(const kv::Fsck& fsck, Report& report) {
 Op<Unit> check_it(Reactor& reactor, const KvAsked& asked, const FsckOptions& options,
                   kv::Progress& progress, Report& report) {
   const uint64_t begun_ns = monotonic_ns();
-  kv::OwnedStore owned(reactor, asked.make_store(reactor), options.tool.ownership);
+  kv::OwnedStore owned(reactor, asked.make_store(reactor), asked.volume.ownership);
   Result<Unit> ok = co_await owned.open();
   report.engine = owned.store().traits().engine;
   report.problem = owned.problem();
@@ -107,9 +109,9 @@ ordered_json json_of(const Item& thing) {
   return out;
 }
 
-void print_json(const FsckOptions& options, const Report& report) {
+void print_json(const Report& report) {
   ordered_json out = {
-      {"url", options.tool.url}, {"status", word_of(report.status)}, {"engine", report.engine}};
+      {"url", report.url}, {"status", word_of(report.status)}, {"engine", report.engine}};
   if (!report.problem.empty()) out["problem"] = report.problem;
   if (report.status != Status::unchecked) {
     out["inodes"] = report.totals.inodes;
@@ -152,7 +154,7 @@ void print_table(const FsckOptions& options, const Report& report) {
     fmt::print("{:<20} and {} more\n", kv::word_of(kind), count - kShownOfAKind);
   }
   fmt::print("{}: {} inodes ({} directories), {} names, {} bytes; {} s, {} MiB of memory\n",
-             options.tool.url, report.totals.inodes, report.totals.directories, report.counts.names,
+             report.url, report.totals.inodes, report.totals.directories, report.counts.names,
              report.totals.stored_bytes, report.ns / 1'000'000'000, report.memory_bytes >> 20);
   fmt::print("{}: {} mended, {} damaged, {} to collect\n", word_of(report.status), report.mended,
              report.damage, report.garbage);
@@ -161,9 +163,9 @@ void print_table(const FsckOptions& options, const Report& report) {
 
 void print(const FsckOptions& options, const Report& report) {
   if (options.tool.json) {
-    print_json(options, report);
+    print_json(report);
   } else if (report.status == Status::unchecked) {
-    say_problem("fsck", options.tool.url, report.problem);
+    say_problem("fsck", report.url, report.problem);
   } else {
     print_table(options, report);
   }
@@ -171,9 +173,12 @@ void print(const FsckOptions& options, const Report& report) {
 
 Status run(const FsckOptions& options) {
   Report report;
+  report.url = options.tool.url;
   try {
+    log::set_level(log::Level::warn);
     Url url = Url::parse(options.tool.url);
     const KvAsked asked = kv_asked(url, false);
+    report.url = asked.volume.name;
     KvToolReactor reactor;
     KvProgress progress(options.tool);
     const Result<Unit> done = reactor.wait<Unit>(

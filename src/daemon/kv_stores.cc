@@ -21,8 +21,9 @@ void check_folder(const KvRocksdbUrl& asked, const Url& url) {
   switch (folder.kind) {
     case Kind::absent:
       if (asked.volume.create) return;
-      throw std::runtime_error(
-          fmt::format("'{}': there is no file system yet; say --create to make one", url.text()));
+      throw std::runtime_error(fmt::format(
+          "'{}': there is no file system yet; say --create, or dpfs kv mkfs, to make one",
+          url.text()));
     case Kind::newer:
     case Kind::other:
     case Kind::unreadable:

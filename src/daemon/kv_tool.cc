@@ -6,8 +6,12 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <array>
 #include <cstdio>
+#include <exception>
+#include <stdexcept>
 
+#include "base/log.h"
 #include "base/monotonic.h"
 
 namespace dpfs {
@@ -48,6 +52,36 @@ KvToolReactor::KvToolReactor()
 KvToolReactor::~KvToolReactor() {
   reactor_.stop();
   thread_.join();
+}
+
+int run_kv_job(const char* verb, const KvToolOptions& options, bool create, const KvJob& job) {
+  std::string problem;
+  try {
+    log::set_level(log::Level::warn);
+    Url url = Url::parse(options.url);
+    const KvAsked asked = kv_asked(url, create);
+    KvToolReactor reactor;
+    KvProgress progress(options);
+    const Result<Unit> done =
+        reactor.wait<Unit>([&] { return job(reactor.reactor(), asked, progress, problem); });
+    if (done) return 0;
+    progress.clear();
+    say_problem(verb, asked.volume.name, problem.empty() ? describe(done.error()) : problem);
+  } catch (const std::invalid_argument& error) {
+    fmt::print(stderr, "dpfs kv {}: {}\nTry: dpfs kv {} --help\n", verb, error.what(), verb);
+    return 2;
+  } catch (const std::exception& error) {
+    fmt::print(stderr, "dpfs kv {}: {}\n", verb, error.what());
+  }
+  return 1;
+}
+
+std::string kv_size_text(uint64_t bytes) {
+  constexpr std::array kUnits{"bytes", "KiB", "MiB", "GiB", "TiB", "PiB"};
+  auto value = static_cast<double>(bytes);
+  size_t unit = 0;
+  for (; value >= 1024 && unit + 1 < kUnits.size(); ++unit) value /= 1024;
+  return unit == 0 ? fmt::format("{} bytes", bytes) : fmt::format("{:.1f} {}", value, kUnits[unit]);
 }
 
 void say_problem(const char* verb, const std::string& url, const std::string& problem) {

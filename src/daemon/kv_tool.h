@@ -9,7 +9,6 @@
 #include <utility>
 
 #include "backend/kv/check/progress.h"
-#include "backend/kv/ownership.h"
 #include "base/op.h"
 #include "daemon/kv_stores.h"
 #include "daemon/url.h"
@@ -26,7 +25,6 @@ struct KvToolOptions {
   std::string url;
   bool json = false;
   bool progress = false;  // also where stderr is no terminal
-  kv::Ownership::Options ownership;
 };
 void add_kv_tool_options(CLI::App& app, KvToolOptions& options);
 
@@ -74,6 +72,17 @@ class KvToolReactor {
   Reactor reactor_;
   std::thread thread_;
 };
+
+// What a verb does on the reactor. `problem` is what to say where it fails; empty: what the errno
+// says.
+using KvJob = std::function<Op<Unit>(Reactor& reactor, const KvAsked& asked, kv::Progress& progress,
+                                     std::string& problem)>;
+// Does it. The exit code: 0, or after a line on stderr 1 where it failed and 2 where the URL is
+// wrong. `create`: the store itself may be made.
+int run_kv_job(const char* verb, const KvToolOptions& options, bool create, const KvJob& job);
+
+// "1.5 GiB"
+std::string kv_size_text(uint64_t bytes);
 
 // To stderr: "dpfs kv VERB: 'URL': ...".
 void say_problem(const char* verb, const std::string& url, const std::string& problem);

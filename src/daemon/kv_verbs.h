@@ -5,6 +5,10 @@
 namespace dpfs {
 
 // argv[0] is the verb.
+int kv_mkfs_main(int argc, char** argv);
+int kv_info_main(int argc, char** argv);
+int kv_set_main(int argc, char** argv);
 int kv_fsck_main(int argc, char** argv);
+int kv_gc_main(int argc, char** argv);
 
 }  // namespace dpfs

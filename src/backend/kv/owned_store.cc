@@ -30,10 +30,11 @@ Op<Unit> OwnedStore::open() {
   if (!ok) co_return ok;
   ok = co_await ownership_.claim();
   if (!ok) {
-    problem_ = ok.error() == Errno::busy
-                   ? fmt::format("it is in use by {} (process {}): unmount it there first",
-                                 session_host_, session_.pid)
-                   : fmt::format("it cannot be claimed: {}", describe(ok.error()));
+    problem_ =
+        ok.error() == Errno::busy
+            ? fmt::format("{} has it and serves it: end that daemon first",
+                          ownership_.holder().empty() ? "another daemon" : ownership_.holder())
+            : fmt::format("it cannot be claimed: {}", describe(ok.error()));
   }
   co_return ok;
 }

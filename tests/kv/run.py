@@ -23,6 +23,7 @@ sys.path[1:1] = [str(ROOT / "tests" / "nfs"), str(ROOT / "tests" / "vm"), str(RO
 
 # First of this folder, then of tests/nfs, tests/vm and tools/rig.
 import crash
+import disk_faults
 from bench import Bench
 from clients import CheckError, Skip
 
@@ -30,7 +31,7 @@ from child import exit_on_signals
 from disk import DiskError
 from report import Report
 
-GROUPS = {"crash": crash}
+GROUPS = {"crash": crash, "disk_faults": disk_faults}
 
 
 def plan(options):

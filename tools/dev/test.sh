@@ -274,7 +274,7 @@ test_fuzz() {
 # test_cases STEP TITLE: what tests/STEP/run.py does, in Python.
 test_cases() {
   [ -f "tests/$1/run.py" ] || skip_step "$1" "tests/$1/run.py is not there"
-  phase "build" limited build_preset release dpfs posix_suite
+  phase "build" limited build_preset release dpfs posix_suite broken_disk
   status=0
   phase "$2" limited python3 "tests/$1/run.py" --dpfs build/release/dpfs || status=$?
   # The summary repeats each case that was skipped: SKIPPED, its name, a colon and the reason.

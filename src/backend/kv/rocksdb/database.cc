@@ -42,6 +42,7 @@ std::unique_ptr<Database> Database::open(Fd folder, const RocksdbOptions& option
 
 Errno Database::open_files(const RocksdbOptions& options) noexcept {
   rocksdb::DBOptions settings = database_settings(options.memory);
+  settings.env = log_gate_.env();
   settings.create_if_missing = options.create;
   settings.create_missing_column_families = options.create;
   std::vector<rocksdb::ColumnFamilyDescriptor> families;
@@ -115,6 +116,7 @@ bool Database::go_on() noexcept {
   if (status.IsBusy()) return false;
   why_failed_ = errno_of_request(status);
   if (!status.ok()) return false;
+  log_gate_.reopen();
   log::info("RocksDB writes again");
   return true;
 }

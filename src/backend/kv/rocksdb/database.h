@@ -7,6 +7,7 @@
 #include <string>
 
 #include "backend/kv/rocksdb/commit_queue.h"
+#include "backend/kv/rocksdb/log_gate.h"
 #include "backend/kv/rocksdb/rocksdb_store.h"
 #include "backend/kv/rocksdb/settings.h"
 #include "backend/kv/rocksdb/sync_queue.h"
@@ -37,6 +38,8 @@ class Database {
   // Writes it, and says how that went. After an error RocksDB writes nothing any more until it is
   // told to go on: that is tried with later writes, now and then. One thread at a time.
   Errno write(rocksdb::WriteBatch& batch) noexcept;
+  // fdatasync(2) of the log. One thread at a time.
+  Errno sync() noexcept { return log_gate_.sync(*db_); }
   CommitQueue& commits() noexcept { return commits_; }
   SyncQueue& syncs() noexcept { return syncs_; }
   Result<Store::Space> space() const noexcept;
@@ -48,6 +51,7 @@ class Database {
   bool go_on() noexcept;
 
   Fd folder_;
+  LogGate log_gate_;
   std::unique_ptr<rocksdb::DB> db_;
   rocksdb::ColumnFamilyHandle* metadata_ = nullptr;
   rocksdb::ColumnFamilyHandle* contents_ = nullptr;

@@ -2,12 +2,9 @@
 // One fdatasync of the log after the other, by a thread of the pool.
 #include "backend/kv/rocksdb/sync_queue.h"
 
-#include <rocksdb/db.h>
-
 #include <utility>
 
 #include "backend/kv/rocksdb/database.h"
-#include "backend/kv/rocksdb/status.h"
 #include "backend/kv/rocksdb/work_pool.h"
 
 namespace dpfs::kv::rocks {
@@ -35,9 +32,8 @@ void SyncQueue::sync_until_idle() noexcept {
       while (Completion* wait = waiting_.pop()) served.push(*wait);
     }
     const uint64_t written = written_.load(std::memory_order_seq_cst);
-    const rocksdb::Status status = database_.db().SyncWAL();
-    if (status.ok()) synced_.store(written, std::memory_order_seq_cst);
-    const Errno why = errno_of_request(status);
+    const Errno why = database_.sync();
+    if (why == Errno::none) synced_.store(written, std::memory_order_seq_cst);
     {
       const std::lock_guard lock(mutex_);
       idle = waiting_.empty();

@@ -45,7 +45,7 @@ class Group final : Completion {
 };
 
 // One command of a group; what is answered is kept.
-class Question : public Routed {
+class Question final : public Routed {
  public:
   Question(Cluster& cluster, Group& group, uint16_t its_slot, std::string command)
       : Routed(cluster), group_(group), text_(std::move(command)) {
@@ -54,7 +54,6 @@ class Question : public Routed {
     deadline_ns = cluster.deadline_ns();
     group_.add();
   }
-  ~Question() override = default;
   void replied(const Reply& reply) noexcept override {
     reply_ = reply;
     group_.done(to_errno(reply));
@@ -62,35 +61,10 @@ class Question : public Routed {
   void failed(Errno why) noexcept final { group_.done(why); }
   const Reply& reply() const noexcept { return reply_; }
 
- protected:
-  void done(Errno why) noexcept { group_.done(why); }
-
  private:
   Group& group_;
   std::string text_;
   Reply reply_;
-};
-
-// Gives a value to who wants it.
-class GetQuestion final : public Question {
- public:
-  // The part is cut out here where the command gives the whole value.
-  GetQuestion(Cluster& cluster, Group& group, uint16_t its_slot, std::string command, Get& get,
-              bool is_whole)
-      : Question(cluster, group, its_slot, std::move(command)), get_(get), is_whole_(is_whole) {}
-  bool value(std::string_view found) noexcept override {
-    if (is_whole_) {
-      found = found.substr(std::min<size_t>(get_.offset, found.size()), get_.bytes);
-    }
-    get_.found = true;
-    if (get_.reader != nullptr) get_.reader->found(found);
-    return true;
-  }
-  void replied(const Reply& reply) noexcept override { done(to_errno(reply)); }
-
- private:
-  Get& get_;
-  const bool is_whole_;
 };
 
 }  // namespace dpfs::kv::valkey

@@ -86,6 +86,7 @@ class ValkeyRig {
     std::vector<std::string> words{"python3", std::move(script), "--no-fetch"};
     words.insert(words.end(), options.begin(), options.end());
     std::vector<char*> arguments;
+    arguments.reserve(words.size() + 1);
     for (std::string& word : words) arguments.push_back(word.data());
     arguments.push_back(nullptr);
     if (posix_spawnp(&child_, "python3", &actions, nullptr, arguments.data(), environ) != 0) {

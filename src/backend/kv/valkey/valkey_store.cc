@@ -17,6 +17,7 @@
 #include "backend/kv/valkey/commit_log.h"
 #include "backend/kv/valkey/durability.h"
 #include "backend/kv/valkey/facts.h"
+#include "backend/kv/valkey/gets.h"
 #include "backend/kv/valkey/keys.h"
 #include "backend/kv/valkey/requests.h"
 #include "backend/kv/valkey/scans.h"
@@ -48,11 +49,6 @@ bool is_possible(const Write& write) noexcept {
       write.kind == Write::Kind::patch ? static_cast<uint64_t>(write.number) : 0;
   const uint64_t bytes = write.value.size() + write.payload.size();
   return offset <= kValueBytesMax && bytes <= kValueBytesMax - offset;
-}
-
-std::string item_of(const Key& key) {
-  if (shape_of(key.collection) == Shape::named) return std::string(key.name);
-  return std::string(item(key.number).view());
 }
 
 // Those that began later are greater.
@@ -109,7 +105,6 @@ class ValkeyStore final : public Store, Restorer, WriteListener {
   Op<Unit> load_scripts(Node& node);
   Op<Unit> stop();
   Op<Unit> write_spread(std::span<const Write> writes);
-  std::string get_command(const Get& get, bool& is_whole) const;
 
   Reactor& reactor_;
   const ValkeyOptions options_;
@@ -117,6 +112,7 @@ class ValkeyStore final : public Store, Restorer, WriteListener {
   const Traits traits_;
   std::optional<Cluster> cluster_;
   std::optional<CommitLog> log_;
+  std::optional<Gets> gets_;
   std::optional<SpreadLog> spread_;
   std::optional<Durability> durability_;
   bool is_open_ = false;
@@ -137,6 +133,7 @@ Op<Unit> ValkeyStore::open() {
   const std::string incarnation = new_incarnation();
   auto& listener = static_cast<WriteListener&>(*this);
   log_.emplace(*cluster_, keys_, incarnation, listener, options_.window_bytes);
+  gets_.emplace(*cluster_, keys_, log_->slot());
   spread_.emplace(*cluster_, keys_, incarnation, listener, options_.window_bytes);
   durability_.emplace(*cluster_, *log_, *spread_, keys_, incarnation, options_);
   Op<Unit> starting = cluster_->start();
@@ -255,6 +252,7 @@ Op<Unit> ValkeyStore::stop() {
   log_->stop();
   durability_.reset();
   spread_.reset();
+  gets_.reset();
   log_.reset();
   cluster_.reset();
   co_return Unit{};
@@ -270,37 +268,12 @@ Op<Unit> ValkeyStore::close() {
   co_return stopped;
 }
 
-std::string ValkeyStore::get_command(const Get& get, bool& is_whole) const {
-  const Word key = keys_.record(get.key);
-  is_whole = true;
-  if (is_hash(get.key.collection)) return command({"HGET", key.view(), item_of(get.key)});
-  if (get.offset == 0 && get.bytes == UINT32_MAX) return command({"GET", key.view()});
-  is_whole = false;
-  // The end is part of it; of nothing, the end is before the beginning.
-  const uint64_t first = get.bytes == 0 ? 1 : get.offset;
-  const uint64_t last = get.bytes == 0 ? 0 : uint64_t{get.offset} + get.bytes - 1;
-  return command({"EVALSHA", cluster_->scripts().range, "1", key.view(), std::to_string(first),
-                  std::to_string(last)});
-}
-
 Op<Unit> ValkeyStore::get(std::span<Get> gets) {
-  if (closed() != Errno::none) co_return closed();
-  Group group(reactor_);
-  std::deque<GetQuestion> questions;
-  for (Get& get : gets) {
-    get.found = false;
-    if (!is_possible(get.key)) co_return Errno::inval;
+  if (closed() != Errno::none) return closed();
+  for (const Get& get : gets) {
+    if (!is_possible(get.key)) return Errno::inval;
   }
-  for (Get& get : gets) {
-    bool is_whole = false;
-    std::string text = get_command(get, is_whole);
-    questions.emplace_back(*cluster_, group, slot_of(keys_.record(get.key).view()), std::move(text),
-                           get, is_whole);
-  }
-  for (GetQuestion& question : questions) cluster_->send(question);
-  const Errno why = co_await group;
-  if (why != Errno::none) co_return why;
-  co_return Unit{};
+  return gets_->get(gets);
 }
 
 Op<bool> ValkeyStore::scan(const Scan& scan, ScanReader& reader) {

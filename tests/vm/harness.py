@@ -206,6 +206,12 @@ def check_daemon(bench, daemon, idle):
     leaked = leaks(daemon, idle, LAZY_THREADS_MAX)
     bench.report.line("note", f"daemon: {daemon.resident_mib():.1f} MiB resident, "
                               f"{daemon.processor_s():.2f} s of processor time")
+    check_ended(bench, daemon, leaked)
+
+
+def check_ended(bench, daemon, leaked=""):
+    """It ends cleanly on SIGTERM."""
+    name = bench.case_name("daemon")
     status, seconds = daemon.terminate(TERMINATE_S)
     counters = daemons.parse_counters(daemon.log)
     requests = sum(counter.requests for counter in counters)

@@ -68,6 +68,7 @@ GROUPS = {
     "shares": (shares.shares, shares.SHARES),
     "in_place": (in_place.in_place, in_place.IN_PLACE),
     "posix": (posix_suite.posix, posix_suite.POSIX),
+    "posix_kv": (posix_suite.posix_kv, posix_suite.POSIX),
     "killed_vmm": (faults.killed_vmm, faults.KILLED_VMM),
     "hot_plug": (faults.hot_plug, faults.HOT_PLUG),
 }

@@ -146,7 +146,8 @@ Trouble trouble(const Reply& reply) noexcept {
   if (!reply.is_error()) return Trouble::none;
   const std::string_view text = reply.text();
   const std::string_view code = text.substr(0, text.find(' '));
-  if (code == "MOVED" || code == "READONLY") return Trouble::moved;
+  // UNBLOCKED: it waited for its replicas, and is no primary any more.
+  if (code == "MOVED" || code == "READONLY" || code == "UNBLOCKED") return Trouble::moved;
   if (code == "ASK") return Trouble::ask;
   for (const std::string_view word :
        {"TRYAGAIN", "CLUSTERDOWN", "LOADING", "MASTERDOWN", "BUSY", "NOREPLICAS"}) {

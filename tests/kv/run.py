@@ -22,16 +22,22 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path[1:1] = [str(ROOT / "tests" / "nfs"), str(ROOT / "tests" / "vm"), str(ROOT / "tools" / "rig")]
 
 # First of this folder, then of tests/nfs, tests/vm and tools/rig.
+import cluster
 import crash
 import disk_faults
+import round_trips
 from bench import Bench
 from clients import CheckError, Skip
 
 from child import exit_on_signals
 from disk import DiskError
+from link import LinkError
 from report import Report
+from resp import RespError
+from valkey import ValkeyError
 
-GROUPS = {"crash": crash, "disk_faults": disk_faults}
+GROUPS = {"crash": crash, "disk_faults": disk_faults, "cluster": cluster,
+          "round_trips": round_trips}
 
 
 def plan(options):
@@ -61,7 +67,8 @@ def run_case(report, options, group, case):
             report.passed(name, time.monotonic() - begin)
         except Skip as reason:
             report.skipped(name, str(reason))
-        except (CheckError, DiskError, OSError, subprocess.SubprocessError) as error:
+        except (CheckError, DiskError, LinkError, RespError, ValkeyError, OSError,
+                subprocess.SubprocessError) as error:
             bench.tell_logs()
             report.failed(name, f"{error}", time.monotonic() - begin)
         except Exception:  # One broken case does not end the others.

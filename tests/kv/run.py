@@ -25,6 +25,7 @@ sys.path[1:1] = [str(ROOT / "tests" / "nfs"), str(ROOT / "tests" / "vm"), str(RO
 import cluster
 import crash
 import disk_faults
+import large_directory
 import round_trips
 from bench import Bench
 from clients import CheckError, Skip
@@ -36,8 +37,8 @@ from report import Report
 from resp import RespError
 from valkey import ValkeyError
 
-GROUPS = {"crash": crash, "disk_faults": disk_faults, "cluster": cluster,
-          "round_trips": round_trips}
+GROUPS = {"crash": crash, "disk_faults": disk_faults, "large_directory": large_directory,
+          "cluster": cluster, "round_trips": round_trips}
 
 
 def plan(options):

@@ -46,6 +46,7 @@ class StoreLink final : public Store {
   void work_again() { why_ = Errno::none; }
   // The next commit is carried out, and its answer lost.
   void lose_an_answer() { loses_answer_ = true; }
+  uint32_t syncs = 0;  // that were asked for
 
   const Traits& traits() const noexcept override { return traits_; }
   Op<Unit> open() override { return failing() ? Op<Unit>(why_) : Op<Unit>(Unit{}); }
@@ -63,7 +64,10 @@ class StoreLink final : public Store {
     if (std::exchange(loses_answer_, false)) return commit_silently(compares, writes);
     return below_.commit(compares, writes);
   }
-  Op<Unit> sync() override { return failing() ? why_ : below_.sync(); }
+  Op<Unit> sync() override {
+    ++syncs;
+    return failing() ? why_ : below_.sync();
+  }
   Op<Space> space() override { return failing() ? why_ : below_.space(); }
 
  private:
@@ -187,6 +191,13 @@ class KvDaemon {
     world_.reactor().call([&] { link_->lose_an_answer(); });
   }
 
+  // How often the store was told to make all safe.
+  uint32_t syncs() {
+    uint32_t count = 0;
+    world_.reactor().call([&] { count = link_->syncs; });
+    return count;
+  }
+
   // Any operation of a tenant: daemon.call(&KvFs::lookup, {.parent = ..., .name = ...}). What
   // `args` refers to stays until then.
   template <class Out, class Args>
@@ -269,6 +280,9 @@ class KvDaemon {
   }
   Errno unlink(std::string_view name) {
     return call(&KvFs::unlink, {.parent = NodeId::root, .name = name_of(name)}).error();
+  }
+  Errno sync(const File& file) {
+    return call(&KvFs::fsync, {.node = file.node, .handle = file.handle}).error();
   }
   void close(const File& file) {
     EXPECT_TRUE(

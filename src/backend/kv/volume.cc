@@ -106,6 +106,7 @@ Op<Unit> Volume::mount() {
   next_ino_ = inos_end_ = next.value;
   ok = co_await read_usage();
   if (!ok) co_return ok;
+  synced_ = kUnknown;
   mounted_ = true;
   ok = co_await remove_orphans();
   if (ok) garbage_.begin();
@@ -320,6 +321,14 @@ Op<Unit> Volume::commit(Change& change) {
   }
   ownership_.lose();
   co_return Errno::io;
+}
+
+Op<Unit> Volume::sync_store() {
+  // Those that are under way may be done too late for it.
+  const uint64_t commits = commits_ == 0 ? commits_begun_ : kUnknown;
+  const Result<Unit> done = co_await store_->sync();
+  if (done && commits != kUnknown) synced_ = commits;
+  co_return done;
 }
 
 // Nobody opens it meanwhile.

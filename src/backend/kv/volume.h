@@ -99,7 +99,11 @@ class Volume {
   // For a new inode.
   Op<uint64_t> new_ino();
   // All that was committed before stays.
-  Op<Unit> sync() { return store_->sync(); }
+  Op<Unit> sync() {
+    // Linux asks for it after each write that was synchronized already (O_SYNC).
+    if (commits_ == 0 && commits_begun_ == synced_) return Unit{};
+    return sync_store();
+  }
 
   // ---- Files without a name
 
@@ -126,6 +130,8 @@ class Volume {
   LockTable& locks() noexcept { return locks_; }
 
  private:
+  static constexpr uint64_t kUnknown = UINT64_MAX;
+
   static Result<Unit> state_of(const Node& node) noexcept {
     if (node.state == Node::State::gone) return Errno::stale;
     return Unit{};
@@ -134,6 +140,7 @@ class Volume {
   Op<Unit> load_later(Node& node);
   Op<Unit> load_with_contents(Node& node);
   static void fill(Node& node, const Inode& inode, bool is_there) noexcept;
+  Op<Unit> sync_store();
   Op<Unit> mount();
   Op<Unit> read_superblock();
   Op<Unit> read_usage();
@@ -158,6 +165,7 @@ class Volume {
   bool usage_is_sure_ = false;
   uint32_t commits_ = 0;  // in flight
   uint64_t commits_begun_ = 0;
+  uint64_t synced_ = kUnknown;  // all of them, when there had been so many
   GarbageCollector garbage_;
   ReplacedFiles replaced_;
   AccessTimes access_times_;

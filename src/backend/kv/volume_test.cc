@@ -304,6 +304,42 @@ TEST(Volume, UsageIsRightAfterAnAnswerWasLost) {
   EXPECT_EQ(after.files - after.ffree, before.files - before.ffree + 1);
 }
 
+// ---- Synchronizing ------------------------------------------------------------------------------
+
+TEST(Volume, WhatIsSafeIsNotSynchronizedAgain) {
+  KvWorld world;
+  KvDaemon daemon(world);
+  const KvDaemon::File file = daemon.create("a");
+  EXPECT_EQ(daemon.sync(file), Errno::none);
+  EXPECT_EQ(daemon.sync(file), Errno::none);
+  EXPECT_EQ(daemon.syncs(), 1u);
+  EXPECT_EQ(daemon.write(file, 0, "text"), Errno::none);
+  EXPECT_EQ(daemon.sync(file), Errno::none);
+  EXPECT_EQ(daemon.syncs(), 2u);
+}
+
+TEST(Volume, SynchronizationThatFailedIsDoneAgain) {
+  KvWorld world;
+  KvDaemon daemon(world);
+  const KvDaemon::File file = daemon.create("a");
+  daemon.fail(Errno::io);
+  EXPECT_EQ(daemon.sync(file), Errno::io);
+  daemon.work_again();
+  EXPECT_EQ(daemon.sync(file), Errno::none);
+  EXPECT_EQ(daemon.syncs(), 2u);
+}
+
+// What the daemon before it has written may not be safe.
+TEST(Volume, FirstSynchronizationIsAlwaysDone) {
+  KvWorld world;
+  KvDaemon first(world);
+  first.close(first.create("a"));
+  first.end();
+  KvDaemon second(world);
+  EXPECT_EQ(second.sync(second.open("a")), Errno::none);
+  EXPECT_EQ(second.syncs(), 1u);
+}
+
 // ---- Limits -------------------------------------------------------------------------------------
 
 TEST(Volume, MoreBytesThanAllowedAreEdquot) {

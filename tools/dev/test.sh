@@ -19,10 +19,10 @@ Runs what CI runs. A step that fails does not stop the others. Logs are kept in 
   lint      format, include rule, licence lines, shell scripts, clang-tidy
   release   release build; unit and integration tests
   gcc       the same sources with g++; unit tests
-  asan      AddressSanitizer and UndefinedBehaviorSanitizer; unit and integration tests
+  asan      AddressSanitizer and UndefinedBehaviorSanitizer; unit tests
   tsan      ThreadSanitizer; unit and integration tests
   defer     no Op is ever ready at once, under AddressSanitizer; unit and integration tests
-  fuzz      each fuzz target for FUZZ_SECONDS (15)
+  fuzz      each fuzz target for FUZZ_SECONDS (10)
   vm        a stock Linux VM mounts what dpfs serves
   nfs       an NFS server behind dpfs mount: suites, locks, restarts, cuts (tests/nfs/run.py --all
             does more); needs root
@@ -41,10 +41,10 @@ step_title() {
     lint) echo "format, include rule, scripts, clang-tidy" ;;
     release) echo "release build, unit and integration tests" ;;
     gcc) echo "g++ build, unit tests" ;;
-    asan) echo "address and undefined sanitizers, all tests" ;;
+    asan) echo "address and undefined sanitizers, unit tests" ;;
     tsan) echo "thread sanitizer, all tests" ;;
     defer) echo "no Op ready at once, all tests" ;;
-    fuzz) echo "fuzz targets, ${FUZZ_SECONDS:-15} s each" ;;
+    fuzz) echo "fuzz targets, ${FUZZ_SECONDS:-10} s each" ;;
     vm) echo "a stock Linux VM mounts what dpfs serves" ;;
     nfs) echo "an NFS server behind dpfs, and what happens to it" ;;
     kv) echo "key-value file systems, and what happens to them" ;;
@@ -190,8 +190,9 @@ phase() {
 run_step() {
   case $1 in
     lint) lint "${DPFS_QUICK:-}" ;;
-    gcc) test_preset gcc unit ;;
-    release | asan | tsan | defer) test_preset "$1" unit integration ;;
+    # The integration tests go under AddressSanitizer with defer.
+    gcc | asan) test_preset "$1" unit ;;
+    release | tsan | defer) test_preset "$1" unit integration ;;
     fuzz) test_fuzz ;;
     vm) test_cases vm "virtual machine" ;;
     nfs) test_cases nfs "NFS server" ;;
@@ -266,7 +267,7 @@ test_fuzz() {
   if [ "$fuzz_count" -eq 0 ]; then
     skip_step fuzz "there is no fuzz target yet"
   fi
-  seconds=${FUZZ_SECONDS:-15}
+  seconds=${FUZZ_SECONDS:-10}
   echo "$fuzz_count targets, $seconds s each" >build/log/fuzz.detail
   phase "run" fuzz_run all "$seconds"
 }

@@ -16,6 +16,7 @@ import random
 import select
 import stat
 import sys
+import time
 
 from model import Model, content
 
@@ -61,7 +62,7 @@ class Churn:
     def call(self, name, *arguments, do):
         self.note(self.calls, name, *arguments)
         ino = do()
-        self.note(self.calls, *([] if ino is None else [ino]))
+        self.note(self.calls, ino, time.monotonic())
         self.calls += 1
         self.model.apply(name, *arguments)
 

@@ -4,6 +4,7 @@ import multiprocessing
 import os
 import pathlib
 import random
+import subprocess
 import time
 
 from clients import CheckError, check
@@ -12,6 +13,7 @@ WORKERS = 2
 LOOKUPS = 20_000
 # Of the longest single call of somebody else meanwhile. Far more than is seen: against a stall.
 LONGEST_S = 5
+UNMOUNT_S = 120
 
 
 class Prober:
@@ -127,7 +129,7 @@ def large(bench, count):
     step(bench, mounted, "make", count, lambda directory: in_parallel(os.mknod, directory, count))
     step(bench, mounted, "list", count, lambda directory: list_names(directory, count))
     # Nothing is known any more.
-    check(mounted.end() == 0, f"dpfs mount ended badly: {mounted.last_words()}")
+    unmount(bench, mounted)
     mounted = bench.mount(url, "again", options=())
     step(bench, mounted, "look up", 2 * LOOKUPS, lambda directory: look_up(directory, count))
     step(bench, mounted, "list, cold", count, lambda directory: list_names(directory, count))
@@ -138,9 +140,18 @@ def large(bench, count):
     os.rmdir(mounted.path / "large")
     status = os.statvfs(mounted.path)
     check(status.f_files - status.f_ffree == 2, "more inodes are counted than there are")
-    check(mounted.end() == 0, f"dpfs mount ended badly: {mounted.last_words()}")
+    unmount(bench, mounted)
     if bench.has_fsck():
         bench.fsck(url)
+
+
+def unmount(bench, mounted):
+    """By umount(8): the kernel takes as long as it needs to forget what it knows."""
+    begin = time.monotonic()
+    subprocess.run(["umount", mounted.path], check=True, timeout=UNMOUNT_S)
+    status = mounted.child.wait(UNMOUNT_S)
+    check(status == 0, f"dpfs mount ended badly ({status}): {mounted.last_words()}")
+    bench.report.line("note", f"unmounted: {time.monotonic() - begin:.1f} s")
 
 
 def step(bench, mounted, what, count, function):

@@ -7,6 +7,7 @@ synchronized. Bytes are those of one of the states that a page of a file has had
 synchronized.
 """
 import json
+import math
 import pathlib
 import random
 
@@ -198,20 +199,24 @@ SYNCS = {"fsync", "fsyncdir", "dsync"}
 
 
 class Journal:
-    """Of one worker: [number, call, argument...] before a call, [number] after it."""
+    """Of one worker: [number, call, argument...] before a call, [number, inode number of what it
+    made or null, time] after it. What was answered later than `until` does not count as answered.
+    """
 
-    def __init__(self, path):
+    def __init__(self, path, until=math.inf):
         self.calls = []
         self.answered = 0  # calls
-        self.inos = {}     # of calls that made a file: its inode number
+        self.inos = {}     # of calls that made a file
         for line in pathlib.Path(path).read_text().splitlines():
             number, *rest = json.loads(line)
-            if rest and isinstance(rest[0], str):
+            if isinstance(rest[0], str):
                 self.calls.append(rest)
-            else:
+                continue
+            ino, time = rest
+            if time < until:
                 self.answered = number + 1
-                if rest:
-                    self.inos[number] = rest[0]
+            if ino is not None:
+                self.inos[number] = ino
 
     def synced(self):
         """How many calls are stored for sure, also when the power fails."""

@@ -65,7 +65,9 @@ Op<Unit> make(kv::Store& store, const kv::FormatOptions& options, std::string& p
   const Result<Unit> swept = co_await store.sweep(sweep, any);
   if (!swept) co_return swept;
   if (any.is_there) {
-    problem = "there is a file system already, or what is left of one; nothing was changed";
+    problem =
+        "there is a file system already, or what an import that was cut short has left (dpfs kv "
+        "import --force erases that); nothing was changed";
     co_return Errno::exist;
   }
   const Result<Unit> made = co_await kv::format(store, options);

@@ -23,6 +23,7 @@ Verbs:
   set     change its limits
   fsck    check it, and mend it
   gc      collect what is removed, now
+  dump    print its records
   export  write all of it into a file
   import  make one from such a file
 
@@ -38,9 +39,9 @@ struct Verb {
   int (*main)(int argc, char** argv);
 };
 constexpr std::array kVerbs{
-    Verb{"mkfs", kv_mkfs_main},     Verb{"info", kv_info_main}, Verb{"set", kv_set_main},
-    Verb{"fsck", kv_fsck_main},     Verb{"gc", kv_gc_main},     Verb{"export", kv_export_main},
-    Verb{"import", kv_import_main},
+    Verb{"mkfs", kv_mkfs_main},     Verb{"info", kv_info_main},     Verb{"set", kv_set_main},
+    Verb{"fsck", kv_fsck_main},     Verb{"gc", kv_gc_main},         Verb{"dump", kv_dump_main},
+    Verb{"export", kv_export_main}, Verb{"import", kv_import_main},
 };
 
 }  // namespace

@@ -10,6 +10,7 @@ int kv_info_main(int argc, char** argv);
 int kv_set_main(int argc, char** argv);
 int kv_fsck_main(int argc, char** argv);
 int kv_gc_main(int argc, char** argv);
+int kv_dump_main(int argc, char** argv);
 int kv_export_main(int argc, char** argv);
 int kv_import_main(int argc, char** argv);
 

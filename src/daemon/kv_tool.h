@@ -64,7 +64,7 @@ class KvToolReactor {
   template <class T>
   static Detached tell(const std::function<Op<T>()>& begin, std::promise<Result<T>>& done) {
     Op<T> op = begin();
-    const Result<T> result = co_await std::move(op);
+    const Result<T> result = co_await op;
     op.drop();
     done.set_value(result);
   }

@@ -26,7 +26,7 @@ Runs what CI runs. A step that fails does not stop the others. Logs are kept in 
   vm        a stock Linux VM mounts what dpfs serves
   nfs       an NFS server behind dpfs mount: suites, locks, restarts, cuts (tests/nfs/run.py --all
             does more); needs root
-  kv        key-value file systems: crashes, power failures, full and broken disks
+  kv        key-value file systems: crashes, power failures, full and broken disks, a Valkey cluster
             (tests/kv/run.py --all does more); needs root
 
   ./dev test

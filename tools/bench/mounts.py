@@ -35,10 +35,11 @@ class Bare:
 
 
 class Mount:
-    """`command` mounts on `folder` and stays in the foreground."""
+    """`command` mounts on `folder` and stays in the foreground. Unmounted, it ends within `end_s`."""
 
-    def __init__(self, command, folder):
+    def __init__(self, command, folder, end_s=5):
         self.folder = folder
+        self.end_s = end_s
         self.command = command
         self.child = None
         self.device = None
@@ -74,7 +75,7 @@ class Mount:
                 break
             with contextlib.suppress(subprocess.TimeoutExpired):
                 subprocess.run(["umount", *options, self.folder], timeout=10, capture_output=True)
-        if self.child.wait(5) is None:
+        if self.child.wait(self.end_s) is None:
             # It hangs: whoever waits for it gets an error.
             abort = pathlib.Path(f"/sys/fs/fuse/connections/{self.device}/abort")
             with contextlib.suppress(OSError):

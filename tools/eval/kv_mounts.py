@@ -21,6 +21,7 @@ TITLES = {PUT: "4 KiB files written", GET: "4 KiB files read", CREATE: "empty fi
           STAT: "stat by path", LIST: "tree listed, with stat", UNLINK: "files deleted"}
 FILES_EACH = 50  # in each folder of the tree
 TIMEOUT_S = 300
+END_S = 60  # in which S3QL stores what it has in memory
 
 
 def folders(effort):
@@ -40,7 +41,7 @@ def opened(stage, subject, where):
         found = subject.s3ql
         settings = [f"{name}={value}" for name, value in found.settings.items()]
         return mounts.Mount(["env", *settings, *found.mount_command(
-            subject.folder / "storage", subject.folder / "cache", where)], where)
+            subject.folder / "storage", subject.folder / "cache", where)], where, END_S)
     create = ["--create"] if subject.create else []
     return mounts.Mount([stage.dpfs, "mount", "--foreground", "--log-level=warn", *create,
                          subject.url, where], where)

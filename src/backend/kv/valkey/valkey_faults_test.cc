@@ -307,6 +307,37 @@ TEST_F(ValkeyFaults, FullServerSaysEnospcAndTakesRemovals) {
   EXPECT_EQ(client_->write(put(inode_key(1), "small")), Errno::none);
 }
 
+// As docs/kv.md has them.
+TEST_F(ValkeyFaults, UserWithTheRightsThatAreAskedForCanDoAll) {
+  ValkeyRig rig({"--append", "always"});
+  if (!rig.missing().empty()) GTEST_SKIP() << rig.missing();
+  ASSERT_TRUE(rig.tell("call 0 ACL SETUSER dpfs on >secret ~{main}* ~C:main:* ~Z:main:* +@all "
+                       "-@dangerous +client|kill +client|info +cluster|slots +cluster|nodes "
+                       "+cluster|info +info +script|load")
+                  .starts_with("ok"));
+  ValkeyOptions options = options_for(rig);
+  options.limit_ns = kSecondNs;
+  options.user = "dpfs";
+  options.password = "secret";
+  ContractClient client(running_, make_valkey_store(running_.reactor, options));
+  ASSERT_EQ(client.open(), Errno::none);
+  EXPECT_EQ(client.commit({absent(inode_key(1))},
+                          {put(inode_key(1), "inode"), put(entry_key(1, "a"), "entry"),
+                           put(chunk_key(1, 1), "chunk"), add(usage_key(0), 1)}),
+            Errno::none);
+  EXPECT_EQ(client.write(cut(chunk_key(1, 1), 3)), Errno::none);
+  EXPECT_EQ(client.get(chunk_key(1, 1), 1, 10), "hu");
+  EXPECT_EQ(client.get(chunk_key(1, 1), 10, 10), "");
+  EXPECT_EQ(client.scan({.collection = Collection::entry, .object = 1}).size(), 1U);
+  EXPECT_EQ(client.sweep(Collection::chunk).size(), 1U);
+  EXPECT_EQ(client.sync(), Errno::none);
+  // A connection that is given up is ended at the server.
+  rig.tell("pause 0");
+  EXPECT_EQ(client.write(put(inode_key(1), "again")), Errno::timedout);
+  rig.tell("resume 0");
+  EXPECT_EQ(client.write(put(inode_key(1), "again")), Errno::none);
+}
+
 TEST_F(ValkeyFaults, WrongPasswordIsEacces) {
   ValkeyRig rig({"--password", "secret"});
   if (!rig.missing().empty()) GTEST_SKIP() << rig.missing();

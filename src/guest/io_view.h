@@ -98,7 +98,7 @@ class IoView {
     while (done < bytes && size_ > 0) {
       const iovec& part = parts_.front();
       const size_t n = std::min({part.iov_len - offset_, bytes - done, size_});
-      visit(static_cast<char*>(part.iov_base) + offset_, done, n);
+      if (n > 0) visit(static_cast<char*>(part.iov_base) + offset_, done, n);
       done += n;
       offset_ += n;
       size_ -= n;

@@ -7,7 +7,6 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <memory>
 #include <optional>
 #include <stdexcept>
@@ -25,6 +24,9 @@ namespace {
 // Threads of the reactor's own that may be inside a file system's call, for what goes on after a
 // wait. Requests come with threads of their own.
 constexpr uint32_t kThreads = 128;
+
+// How often an unmount gets more time, once for each `patience`.
+constexpr uint32_t kUnmountTriesMax = 30;
 
 }  // namespace
 
@@ -82,8 +84,9 @@ bool Mounted::ended() const noexcept {
   return closed_future_.wait_for(std::chrono::seconds(0)) == std::future_status::ready;
 }
 
-// An unmount that has to wait for the file system below must not hold up the end.
-bool Mounted::unmount_within(std::chrono::steady_clock::time_point deadline) const {
+// An unmount that has to wait for the file system below must not hold up the end. But a kernel that
+// writes back much, or forgets a million files, may take its time: as long as requests come.
+bool Mounted::unmount_within(std::chrono::seconds patience) {
   auto done = std::make_shared<std::promise<Errno>>();  // the thread may be left behind
   std::future<Errno> result = done->get_future();
   std::thread([done, directory = config_.directory] {
@@ -94,7 +97,12 @@ bool Mounted::unmount_within(std::chrono::steady_clock::time_point deadline) con
     }
     done->set_value(unmounted.error());
   }).detach();
-  if (result.wait_until(deadline) != std::future_status::ready) return false;
+  uint64_t served = requests_served();
+  for (uint32_t tries = 0; result.wait_for(patience) != std::future_status::ready; ++tries) {
+    const uint64_t before = std::exchange(served, requests_served());
+    if (served == before || tries == kUnmountTriesMax) return false;
+    log::info("{}: the kernel is still at it", config_.directory);
+  }
   // EINVAL: somebody else was faster.
   if (const Errno why = result.get(); why != Errno::none && why != Errno::inval) {
     log::error("{}: cannot unmount: {}", config_.directory, describe(why));
@@ -102,16 +110,23 @@ bool Mounted::unmount_within(std::chrono::steady_clock::time_point deadline) con
   return true;
 }
 
+uint64_t Mounted::requests_served() {
+  const std::optional<uint64_t> sum = call_on(*reactor_, [this] {
+    uint64_t requests = 0;
+    for (uint32_t i = 0; i < SessionCounters::kOpcodes; ++i) requests += counters_.of(i).requests;
+    return requests;
+  });
+  return sum.value_or(0);
+}
+
 bool Mounted::stop(std::chrono::seconds patience) {
-  const auto deadline = std::chrono::steady_clock::now() + patience;
-  if (!unmount_within(deadline)) {
+  if (!unmount_within(patience)) {
     log::error("{}: requests are stuck in the file system below", config_.directory);
     abort();
     [[maybe_unused]] const Result<Unit> detached = devfuse::unmount(config_.directory, true);
     return false;
   }
-  return finish(std::chrono::duration_cast<std::chrono::seconds>(
-      std::max(deadline - std::chrono::steady_clock::now(), {})));
+  return finish(patience);
 }
 
 bool Mounted::finish(std::chrono::seconds patience) {

@@ -39,7 +39,8 @@ class Mounted final : private devfuse::ConnectionOwner {
   // Readable when it was unmounted by somebody.
   int ended_fd() const noexcept { return ended_event_.get(); }
   bool ended() const noexcept;
-  // Unmounts: lazily when it is in use, which is logged. Then as finish().
+  // Unmounts: lazily when it is in use, which is logged. Then as finish(). Takes longer than
+  // `patience` only while the kernel still sends requests.
   bool stop(std::chrono::seconds patience);
   // Answers what is in flight and ends the reactor. False when it did not end within `patience` (a
   // call below that hangs): then all who still wait for this file system have got an error, and the
@@ -55,7 +56,8 @@ class Mounted final : private devfuse::ConnectionOwner {
   void connection_ended() noexcept override;
   void start();
   void abort() noexcept;
-  bool unmount_within(std::chrono::steady_clock::time_point deadline) const;
+  bool unmount_within(std::chrono::seconds patience);
+  uint64_t requests_served();
 
   const MountConfig config_;
   Fd ended_event_;

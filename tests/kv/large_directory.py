@@ -4,7 +4,6 @@ import multiprocessing
 import os
 import pathlib
 import random
-import subprocess
 import time
 
 from clients import CheckError, check
@@ -146,12 +145,10 @@ def large(bench, count):
 
 
 def unmount(bench, mounted):
-    """By umount(8): the kernel takes as long as it needs to forget what it knows."""
-    begin = time.monotonic()
-    subprocess.run(["umount", mounted.path], check=True, timeout=UNMOUNT_S)
-    status = mounted.child.wait(UNMOUNT_S)
+    """The kernel takes as long as it needs to forget what it knows."""
+    status, took = mounted.child.terminate(UNMOUNT_S)
     check(status == 0, f"dpfs mount ended badly ({status}): {mounted.last_words()}")
-    bench.report.line("note", f"unmounted: {time.monotonic() - begin:.1f} s")
+    bench.report.line("note", f"unmounted: {took:.1f} s")
 
 
 def step(bench, mounted, what, count, function):

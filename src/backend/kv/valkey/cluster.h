@@ -68,12 +68,13 @@ class Node final : LinkOwner {
   Cluster& cluster;
   const size_t number;  // in Cluster::nodes()
   const Address address;
-  Link main;                // for all requests
-  Link side;                // for questions about the server
-  Link waits;               // for what makes its connection wait: WAIT, WAITAOF
-  uint32_t replicas = 0;    // of its shard, now
-  bool is_primary = false;  // of some slots
-  uint32_t first_slot = 0;  // one of them
+  Link main;                  // for all requests
+  Link side;                  // for questions about the server
+  Link waits;                 // for what makes its connection wait: WAIT, WAITAOF
+  uint32_t replicas = 0;      // of its shard, now
+  bool had_replicas = false;  // once: they may come back, and become primaries
+  bool is_primary = false;    // of some slots
+  uint32_t first_slot = 0;    // one of them
   bool has_append_file = false;
   Safety safety;
   std::string complaint;  // about it, that is in the log already

@@ -160,6 +160,7 @@ void Cluster::apply(const Topology& topology) {
     Node* primary = servers[range.primary];
     primary->is_primary = true;
     primary->replicas = range.replicas;
+    primary->had_replicas = primary->had_replicas || range.replicas > 0;
     primary->first_slot = range.first;
     for (uint32_t slot = range.first; slot <= range.last; ++slot) {
       if (slots_[slot] == primary) continue;

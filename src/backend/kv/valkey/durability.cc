@@ -2,6 +2,7 @@
 // WAIT and WAITAOF, with what they answer counted.
 #include "backend/kv/valkey/durability.h"
 
+#include <algorithm>
 #include <deque>
 #include <optional>
 #include <utility>
@@ -17,6 +18,8 @@ namespace {
 
 // Some hundred kilobytes of changes, when there are many; and few enough questions.
 constexpr uint64_t kProbeEveryNs = 5'000'000;
+// While it is not safe, less and less often.
+constexpr uint64_t kProbeRestNsMax = 500'000'000;
 // A replica that needs longer is asked again.
 constexpr std::string_view kProbeWaitMs = "200";
 constexpr uint64_t kProbeLimitNs = 5'000'000'000;
@@ -133,8 +136,10 @@ void Durability::choose_mark(Node& node) {
 
 Detached Durability::probe_later(Node& node) {
   ++running_;
+  uint64_t rest_ns = kProbeEveryNs;
   while (!stopping_ && has_something(node)) {
-    co_await Sleep(cluster_.timers(), kProbeEveryNs);
+    co_await Sleep(cluster_.timers(), rest_ns);
+    rest_ns = std::min(rest_ns * 2, kProbeRestNsMax);
     if (stopping_ || !node.is_primary || commits_.broken() != Errno::none) break;
     choose_mark(node);
     const uint64_t number = spread_.acknowledged();
@@ -150,6 +155,7 @@ Detached Durability::probe_later(Node& node) {
     Op<bool> probing = probe(node);
     const Result<bool> safe = co_await std::move(probing);
     const bool is_safe = safe && *safe;
+    if (is_safe) rest_ns = kProbeEveryNs;
     if (is_safe || spread_.window_is_full()) spread_.forget(node, number);
     if (is_safe || commits_.window_is_full()) commits_.forget(commits);
   }
@@ -160,6 +166,8 @@ Detached Durability::probe_later(Node& node) {
 // Whether nothing can lose what is before the mark, but the loss of more servers than there are
 // copies for.
 Op<bool> Durability::probe(Node& node) {
+  // One that is gone may come back and become the primary: as much is kept for it as there is room.
+  if (node.replicas == 0 && node.had_replicas) co_return false;
   // Nothing is ever safe: what is lost with the server is lost.
   if (node.replicas == 0 && !node.has_append_file) co_return true;
   const bool by_replicas = node.replicas > 0;

@@ -41,7 +41,9 @@ namespace dpfs::kv::valkey {
 // those behind ARGV[4] that failed: "0000000000000012 0000000000000009". That is how a store learns
 // after a broken connection what became of each commit, and after a failover what was lost. It
 // changes together with what the commit writes, here, on replicas and in the append-only file.
-// It is kept for the 64 incarnations that began last.
+// It is kept for the 64 incarnations that began last. One that has changed nothing yet leaves
+// nothing there, so that daemons that are refused again and again do not crowd out the one that
+// serves.
 inline constexpr std::string_view kCommitScript = R"lua(
 local call, byte, sub = redis.call, string.byte, string.sub
 local progress, me, number = KEYS[1], ARGV[1], ARGV[3]
@@ -94,6 +96,7 @@ for i = 1, #checks do
   k = k + 1
 end
 if ARGV[7] == '1' then call('HDEL', progress, '') end
+if not state and answer ~= 1 then return answer end
 if answer == 1 and failures == '' then
   call('HSET', progress, me, number)
 else

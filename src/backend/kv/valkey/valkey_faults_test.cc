@@ -307,6 +307,26 @@ TEST_F(ValkeyFaults, FullServerSaysEnospcAndTakesRemovals) {
   EXPECT_EQ(client_->write(put(inode_key(1), "small")), Errno::none);
 }
 
+TEST_F(ValkeyFaults, StoresThatChangeNothingDoNotCrowdOutTheOneThatDoes) {
+  ASSERT_NO_FATAL_FAILURE(open({}));
+  if (IsSkipped()) return;
+  ASSERT_EQ(client_->write(put(inode_key(1), "mine")), Errno::none);
+  for (int i = 0; i < 70; ++i) {
+    ContractClient other(running_, make_valkey_store(running_.reactor, options_for(*rig_)));
+    ASSERT_EQ(other.open(), Errno::none);
+    EXPECT_EQ(other.commit({absent(inode_key(1))}, {put(inode_key(1), "theirs")}), kCompareFailed);
+  }
+  EXPECT_EQ(client_->write(put(inode_key(1), "still mine")), Errno::none);
+  // The first to be carried out comes behind some that were not.
+  ContractClient other(running_, make_valkey_store(running_.reactor, options_for(*rig_)));
+  ASSERT_EQ(other.open(), Errno::none);
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(other.commit({absent(inode_key(1))}, {put(inode_key(1), "theirs")}), kCompareFailed);
+  }
+  EXPECT_EQ(other.write(put(inode_key(2), "theirs")), Errno::none);
+  EXPECT_EQ(other.get(inode_key(2)), "theirs");
+}
+
 // As docs/kv.md has them.
 TEST_F(ValkeyFaults, UserWithTheRightsThatAreAskedForCanDoAll) {
   ValkeyRig rig({"--append", "always"});

@@ -46,6 +46,11 @@ class StoreLink final : public Store {
   void work_again() { why_ = Errno::none; }
   // The next commit is carried out, and its answer lost.
   void lose_an_answer() { loses_answer_ = true; }
+  // Each commit waits for so many turns first.
+  void be_slow(Reactor& reactor, uint32_t turns) {
+    reactor_ = &reactor;
+    turns_ = turns;
+  }
   uint32_t syncs = 0;  // that were asked for
 
   const Traits& traits() const noexcept override { return traits_; }
@@ -62,6 +67,7 @@ class StoreLink final : public Store {
     if (failing()) return why_;
     if (why_ != Errno::none) --commits_left_;
     if (std::exchange(loses_answer_, false)) return commit_silently(compares, writes);
+    if (turns_ > 0) return commit_slowly(compares, writes);
     return below_.commit(compares, writes);
   }
   Op<Unit> sync() override {
@@ -78,8 +84,17 @@ class StoreLink final : public Store {
     co_return done ? Errno::timedout : done.error();
   }
 
+  Op<Unit> commit_slowly(std::span<const Compare> compares, std::span<const Write> writes) {
+    for (uint32_t i = 0; i < turns_; ++i) co_await NextTurn(*reactor_);
+    Op<Unit> committing = below_.commit(compares, writes);
+    const Result<Unit> done = co_await committing;
+    co_return done;
+  }
+
   Store& below_;
   Traits traits_;
+  Reactor* reactor_ = nullptr;
+  uint32_t turns_ = 0;
   Errno why_ = Errno::none;
   uint32_t commits_left_ = 0;
   bool loses_answer_ = false;
@@ -186,6 +201,9 @@ class KvDaemon {
   }
   void work_again() {
     world_.reactor().call([&] { link_->work_again(); });
+  }
+  void be_slow(uint32_t turns) {
+    world_.reactor().call([&] { link_->be_slow(world_.reactor().reactor, turns); });
   }
   void lose_an_answer() {
     world_.reactor().call([&] { link_->lose_an_answer(); });

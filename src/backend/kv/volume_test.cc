@@ -111,6 +111,17 @@ TEST(Volume, OwnerThatNobodySucceededGoesOnAfterSilence) {
   EXPECT_TRUE(first.look_up("a"));
 }
 
+TEST(Volume, BeatThatIsOnItsWayDoesNotOutliveTheVolume) {
+  KvWorld world;
+  constexpr KvDaemon::Options kBeating{.ownership = {.lease_ms = 8}};
+  for (int i = 0; i < 20; ++i) {
+    KvDaemon daemon(world, kBeating);
+    daemon.be_slow(2000);
+    EXPECT_EQ(daemon.make_directory("a" + std::to_string(i)), Errno::none);
+    for (int turn = 0; turn < 100 * i; ++turn) world.reactor().turn();
+  }
+}
+
 TEST(Volume, MountThatFailedIsTriedAgain) {
   KvWorld world;
   KvDaemon daemon(world);

@@ -40,7 +40,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     dpfs::Url url = dpfs::Url::parse(std::string_view(reinterpret_cast<const char*>(data), size));
     if (url.scheme() == "kv+rocksdb") {
       dpfs::kv_rocksdb_url(url);
-    } else if (url.scheme().starts_with("kv+")) {
+    } else if (url.scheme() == "kv+valkey" || url.scheme() == "kv+redis") {
       dpfs::check_valkey(url);
     }
     url.check_all_options_known();

@@ -82,7 +82,7 @@ std::string without_password(std::string_view url) {
   if (!url.starts_with("kv+") || slashes == std::string_view::npos) return std::string(url);
   const size_t user = slashes + 3;
   const size_t colon = url.find(':', user);
-  const size_t options = url.find('?');
+  const size_t options = url.find('?', user);
   const size_t name = url.find('/', user);
   size_t at = url.substr(0, options).rfind('@');
   if (at == std::string_view::npos && name > options) at = url.rfind('@');

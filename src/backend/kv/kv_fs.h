@@ -171,6 +171,8 @@ class KvFs final : public FileSystem {
   Op<Unit> allocate(FallocateArgs args);
   Op<Unit> allocate_inline(Node& node, const FallocateArgs& args);
   Op<Unit> allocate_chunks(Node& node, FallocateArgs args);
+  Op<Unit> punch_chunks(Node& node, FallocateArgs args);
+  Op<Unit> allocate_group(Node& node, uint64_t begin, uint64_t end, uint32_t mode);
   Op<Unit> change_group(const Node& node, uint64_t begin, uint64_t end, uint32_t mode,
                         kv::Change& change, Inode& inode);
   void zero_chunks(const Node& node, uint64_t begin, uint64_t end, const kv::PageMap& before,

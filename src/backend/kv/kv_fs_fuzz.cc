@@ -58,7 +58,7 @@ class World {
   }
 
  private:
-  static constexpr uint64_t kRunsPerDatabase = 5000;
+  static constexpr uint64_t kRunsPerDatabase = 500;
 
   std::unique_ptr<kv::Store> make_store(const std::string& partition) {
     return kv::make_rocksdb_store(

@@ -299,6 +299,14 @@ class KvDaemon {
   Errno unlink(std::string_view name) {
     return call(&KvFs::unlink, {.parent = NodeId::root, .name = name_of(name)}).error();
   }
+  Errno allocate(const File& file, uint32_t mode, uint64_t offset, uint64_t length) {
+    return call(&KvFs::fallocate, {.node = file.node,
+                                   .handle = file.handle,
+                                   .offset = offset,
+                                   .length = length,
+                                   .mode = mode})
+        .error();
+  }
   Errno sync(const File& file) {
     return call(&KvFs::fsync, {.node = file.node, .handle = file.handle}).error();
   }

@@ -75,7 +75,8 @@ Op<Unit> KvFs::allocate(FallocateArgs args) {
     ok = co_await leave_inline(*node);
     if (!ok) co_return ok;
   }
-  ok = co_await allocate_chunks(*node, args);
+  Op<Unit> op = punches ? punch_chunks(*node, args) : allocate_chunks(*node, args);
+  ok = co_await std::move(op);
   co_return ok;
 }
 
@@ -109,29 +110,74 @@ Op<Unit> KvFs::allocate_inline(Node& node, const FallocateArgs& asked) {
 // Group by group of pages, each with a commit of its own: what fails halfway has done a part, as
 // fallocate(2) may.
 Op<Unit> KvFs::allocate_chunks(Node& node, FallocateArgs args) {
-  const Spares<Change>::Lease change = volume_->new_change();
-  if (!change) co_return Errno::nomem;
+  // Not for as long as it takes to find out what cannot be.
+  const uint64_t end = args.offset + args.length;
+  const uint64_t promised =
+      ((end - 1) / kv::kPageBytes - args.offset / kv::kPageBytes + 1) * kv::kPageBytes;
+  if (promised > kv::kGroupBytes && promised > node.inode.stored) {
+    const Result<Unit> room = co_await volume_->check_room(promised - node.inode.stored);
+    if (!room) co_return room;
+  }
+  for (const kv::Piece piece : kv::pieces_of(args.offset, args.length, kv::kGroupBytes)) {
+    const uint64_t begin = piece.number * kv::kGroupBytes + piece.begin;
+    const Result<Unit> done = co_await allocate_group(node, begin, begin + piece.count, args.mode);
+    if (!done) co_return done;
+  }
+  co_return Unit{};
+}
+
+namespace {
+
+// The first group of pages of which there are any.
+class FirstGroup final : public kv::ScanReader {
+ public:
+  bool found(const kv::Key& key, std::string_view) noexcept override {
+    number = key.number;
+    return false;
+  }
+  uint64_t number = UINT64_MAX;
+};
+
+}  // namespace
+
+// Only where there is something: a hole may be as long as any number says.
+Op<Unit> KvFs::punch_chunks(Node& node, FallocateArgs args) {
   const uint64_t end = args.offset + args.length;
   for (uint64_t at = args.offset; at < end;) {
-    const uint64_t group_end = (at / kv::kGroupBytes + 1) * kv::kGroupBytes;
-    const uint64_t stop = std::min(end, group_end);
-    (*change).clear();
-    Inode inode = node.inode;
-    const Result<Unit> planned = co_await change_group(node, at, stop, args.mode, *change, inode);
-    if (!planned) co_return planned;
-    if (!keeps_size(args.mode)) {
-      inode.size = std::max(inode.size, stop);
-    } else if (stop > inode.size && (args.mode & FALLOC_FL_PUNCH_HOLE) == 0) {
-      inode.flags |= inode_flag::kBehindEnd;
-    }
-    inode.mtime = inode.ctime = kv::now();
-    kv::drop_privileges(*change, node.ino, inode);
-    (*change).put(node, inode);
-    const Result<Unit> done = co_await volume_->commit(*change);
+    FirstGroup group;
+    const kv::Scan scan{.collection = Collection::pages,
+                        .object = node.ino,
+                        .from_number = at / kv::kGroupBytes,
+                        .records_max = 1};
+    const Result<bool> scanned = co_await volume_->store().scan(scan, group);
+    if (!scanned) co_return scanned.error();
+    if (group.number > (end - 1) / kv::kGroupBytes) break;
+    at = std::max(at, group.number * kv::kGroupBytes);
+    const uint64_t stop = std::min(end, (group.number + 1) * kv::kGroupBytes);
+    const Result<Unit> done = co_await allocate_group(node, at, stop, args.mode);
     if (!done) co_return done;
     at = stop;
   }
   co_return Unit{};
+}
+
+// A part of a range that lies within one group of pages.
+Op<Unit> KvFs::allocate_group(Node& node, uint64_t begin, uint64_t end, uint32_t mode) {
+  const Spares<Change>::Lease change = volume_->new_change();
+  if (!change) co_return Errno::nomem;
+  Inode inode = node.inode;
+  const Result<Unit> planned = co_await change_group(node, begin, end, mode, *change, inode);
+  if (!planned) co_return planned;
+  if (!keeps_size(mode)) {
+    inode.size = std::max(inode.size, end);
+  } else if (end > inode.size && (mode & FALLOC_FL_PUNCH_HOLE) == 0) {
+    inode.flags |= inode_flag::kBehindEnd;
+  }
+  inode.mtime = inode.ctime = kv::now();
+  kv::drop_privileges(*change, node.ino, inode);
+  (*change).put(node, inode);
+  const Result<Unit> done = co_await volume_->commit(*change);
+  co_return done;
 }
 
 // Adds to `change` what becomes of a range of bytes within one group of pages.

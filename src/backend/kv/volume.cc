@@ -286,11 +286,7 @@ Op<Unit> Volume::commit(Change& change) {
     if (!sure) co_return sure;
   }
   const Amount more{.bytes = change.bytes, .inodes = change.inodes};
-  Result<Unit> reserved = usage_.reserve(more);
-  if (!reserved && !replaced_.empty()) {
-    [[maybe_unused]] const Result<Unit> removed = co_await replaced_.remove_all();
-    reserved = usage_.reserve(more);
-  }
+  const Result<Unit> reserved = co_await reserve(more);
   if (!reserved) co_return reserved;
   if (change.bytes != 0) {
     change.write(
@@ -321,6 +317,27 @@ Op<Unit> Volume::commit(Change& change) {
   }
   ownership_.lose();
   co_return Errno::io;
+}
+
+Op<Unit> Volume::reserve(const Amount& more) {
+  Result<Unit> reserved = usage_.reserve(more);
+  if (!reserved && !replaced_.empty()) {
+    [[maybe_unused]] const Result<Unit> removed = co_await replaced_.remove_all();
+    reserved = usage_.reserve(more);
+  }
+  co_return reserved;
+}
+
+Op<Unit> Volume::check_room(uint64_t bytes) {
+  // More than any engine has, and sums with it are numbers still.
+  if (bytes > (uint64_t{1} << 60)) co_return Errno::nospc;
+  const Amount more{.bytes = static_cast<int64_t>(bytes)};
+  const Result<Unit> reserved = co_await reserve(more);
+  if (!reserved) co_return reserved;
+  usage_.release(more);
+  const Result<Store::Space> space = co_await store_->space();
+  if (space && space->free_bytes < bytes) co_return Errno::nospc;
+  co_return Unit{};
 }
 
 Op<Unit> Volume::sync_store() {

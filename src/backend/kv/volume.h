@@ -96,6 +96,8 @@ class Volume {
   // EDQUOT: a limit of the file system. What failed has not changed anything in memory, and what it
   // may have changed in the store will be read again.
   Op<Unit> commit(Change& change);
+  // Whether so much more could be stored, as far as anybody knows now. EDQUOT, ENOSPC.
+  Op<Unit> check_room(uint64_t bytes);
   // For a new inode.
   Op<uint64_t> new_ino();
   // All that was committed before stays.
@@ -140,6 +142,7 @@ class Volume {
   Op<Unit> load_later(Node& node);
   Op<Unit> load_with_contents(Node& node);
   static void fill(Node& node, const Inode& inode, bool is_there) noexcept;
+  Op<Unit> reserve(const Amount& more);
   Op<Unit> sync_store();
   Op<Unit> mount();
   Op<Unit> read_superblock();

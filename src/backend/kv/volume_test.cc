@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Who owns a file system, and what is left of those that died.
+#include <linux/falloc.h>
+
 #include <string>
 
 #include "backend/kv/kv_fs_harness.h"
@@ -366,6 +368,44 @@ TEST(Volume, MoreBytesThanAllowedAreEdquot) {
   EXPECT_EQ(daemon.write(file, 0, some_text(4096, 3)), Errno::none);
   EXPECT_EQ(daemon.truncate(file, 4096), Errno::none);
   EXPECT_EQ(daemon.write(file, kMiB, some_text(8192, 2)), Errno::none);
+  world.expect_usage_is_right();
+}
+
+// These would take years, 4 MiB at a time.
+TEST(Volume, AllocationOfMoreThanThereIsIsRefusedAtOnce) {
+  KvWorld world;
+  KvDaemon daemon(world);
+  const KvDaemon::File file = daemon.create("a");
+  const uint64_t huge = uint64_t{1} << 62;
+  EXPECT_EQ(daemon.allocate(file, 0, 0, huge), Errno::nospc);
+  EXPECT_EQ(daemon.allocate(file, FALLOC_FL_KEEP_SIZE, 5000, huge >> 8), Errno::nospc);
+  EXPECT_EQ(daemon.allocate(file, FALLOC_FL_ZERO_RANGE, huge, huge - 1), Errno::nospc);
+  EXPECT_EQ(daemon.allocate(file, 0, 0, 3 * kMiB), Errno::none);
+  world.expect_usage_is_right();
+}
+
+TEST(Volume, AllocationBeyondALimitIsRefusedAtOnce) {
+  KvWorld world({.bytes_max = 10 * kMiB});
+  KvDaemon daemon(world);
+  const KvDaemon::File file = daemon.create("a");
+  EXPECT_EQ(daemon.allocate(file, 0, 0, 20 * kMiB), Errno::dquot);
+  EXPECT_EQ(daemon.statfs().bfree * 4096, 10 * kMiB);
+  EXPECT_EQ(daemon.allocate(file, 0, 0, 10 * kMiB), Errno::none);
+  EXPECT_EQ(daemon.allocate(file, 0, 0, 10 * kMiB), Errno::none);
+}
+
+TEST(Volume, HugeHoleIsPunchedWhereThereIsSomething) {
+  KvWorld world;
+  KvDaemon daemon(world);
+  const uint64_t far = uint64_t{1} << 61;
+  const KvDaemon::File file = make_large(daemon, "a");
+  EXPECT_EQ(daemon.write(file, far, "far"), Errno::none);
+  EXPECT_EQ(daemon.allocate(file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 4096, far * 2 - 1),
+            Errno::none);
+  EXPECT_EQ(daemon.read(file, far, 3), std::string(3, '\0'));
+  EXPECT_EQ(daemon.read(file, 1000, 3096), some_text(300'000, 0).substr(0, 3096));
+  EXPECT_EQ(daemon.read(file, 5 * kMiB, kMiB), std::string(kMiB, '\0'));
+  EXPECT_EQ(world.records(Collection::pages), 1u);
   world.expect_usage_is_right();
 }
 

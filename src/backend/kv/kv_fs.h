@@ -167,6 +167,7 @@ class KvFs final : public FileSystem {
   Op<Unit> truncate(Node& node, uint64_t size, bool drops_privileges);
   Op<Unit> shrink(Node& node, uint64_t size, bool drops_privileges);
   Op<Unit> finish_shrinking(Node& node);
+  void cut_last_chunk(const Node& node, uint64_t size, kv::Change& change) const noexcept;
   static void account_dropped(const kv::PageDrop& drop, kv::Change& change, Inode& inode) noexcept;
   Op<Unit> allocate(FallocateArgs args);
   Op<Unit> allocate_inline(Node& node, const FallocateArgs& args);

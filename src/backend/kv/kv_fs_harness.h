@@ -34,7 +34,8 @@ inline Name name_of(std::string_view text) {
 // One daemon's way to a store that is open, and that others use as well.
 class StoreLink final : public Store {
  public:
-  StoreLink(Store& below, bool exclusive) : below_(below), traits_(below.traits()) {
+  StoreLink(Store& below, bool exclusive, bool remote) : below_(below), traits_(below.traits()) {
+    traits_.remote = remote;
     traits_.exclusive = exclusive;
   }
 
@@ -161,11 +162,12 @@ class KvDaemon {
   struct Options {
     Ownership::Options ownership;
     bool exclusive = false;  // says its store
+    bool remote = false;     // that, too
     uint32_t tenants = 1;
   };
   explicit KvDaemon(KvWorld& world) : KvDaemon(world, Options()) {}
   KvDaemon(KvWorld& world, const Options& options) : world_(world) {
-    auto link = std::make_unique<StoreLink>(world.store(), options.exclusive);
+    auto link = std::make_unique<StoreLink>(world.store(), options.exclusive, options.remote);
     link_ = link.get();
     world.reactor().call([&] {
       volume_ =
@@ -223,6 +225,17 @@ class KvDaemon {
                    const std::type_identity_t<Args>& args, size_t tenant = 0) {
     return world_.client().wait<Out>(
         [&, operation] { return (tenants_[tenant].get()->*operation)(request_, args); });
+  }
+
+  // Several that begin in one turn, whatever they answer; returns when all are done.
+  void together(const std::vector<std::function<Op<Unit>(KvFs&, Request&)>>& operations) {
+    std::vector<std::promise<void>> done(operations.size());
+    world_.reactor().call([&] {
+      for (size_t i = 0; i < operations.size(); ++i) {
+        tell(operations[i](*tenants_.front(), request_), done[i]);
+      }
+    });
+    for (std::promise<void>& each : done) each.get_future().wait();
   }
 
   Result<fuse::EntryOut> look_up(std::string_view name, NodeId parent = NodeId::root) {
@@ -321,6 +334,11 @@ class KvDaemon {
   }
 
  private:
+  static Detached tell(Op<Unit> operation, std::promise<void>& done) {
+    [[maybe_unused]] const Result<Unit> result = co_await std::move(operation);
+    done.set_value();
+  }
+
   KvWorld& world_;
   StoreLink* link_ = nullptr;  // of the volume
   std::shared_ptr<Volume> volume_;

@@ -41,10 +41,10 @@ class MemoryStore final : public Store {
   // Numbers only.
   Op<bool> scan(const Scan& scan, ScanReader& reader) override {
     Key key{.collection = scan.collection, .object = scan.object, .number = scan.from_number};
-    const std::string_view prefix = Text(key).view().substr(0, 9);
-    const std::string wanted(prefix);
+    const Text from(key);
+    const std::string wanted(from.view().substr(0, 9));
     uint32_t left = scan.records_max;
-    for (auto at = records_.lower_bound(Text(key).view()); at != records_.end(); ++at) {
+    for (auto at = records_.lower_bound(from.view()); at != records_.end(); ++at) {
       if (!at->first.starts_with(wanted)) break;
       if (left-- == 0) return false;
       key.number = 0;
@@ -95,7 +95,7 @@ class MemoryStore final : public Store {
         bytes_[size_++] = static_cast<char>(number >> shift);
       }
     }
-    std::array<char, 17 + kNameBytesMax> bytes_;
+    std::array<char, 17 + kNameBytesMax> bytes_{};
     size_t size_ = 0;
   };
 

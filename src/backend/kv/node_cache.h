@@ -31,6 +31,7 @@ struct Node : ListLink<> {
   uint32_t changes = 0;     // how often it, or a name in it, was changed since it is here
   bool atime_kept = false;  // inode.atime is newer than what is stored
   bool leaving = false;     // a commit that removes it is on its way
+  bool in_use = false;      // by some inode, which a tenant may call any number
   uint32_t next = 0;        // in its bucket, or in the list of free ones
   uint32_t index = 0;
   // One who changes it at a time. Readers don't ask.
@@ -129,6 +130,7 @@ class NodeCache {
     Node& node = at(first_free_);
     first_free_ = node.next;
     node.ino = ino;
+    node.in_use = true;
     node.inode = {};
     node.state = Node::State::unknown;
     node.changes = 0;
@@ -147,7 +149,7 @@ class NodeCache {
     uint32_t* link_to = &buckets_[bucket_of(node.ino)];
     while (*link_to != node.index) link_to = &at(*link_to).next;
     *link_to = node.next;
-    node.ino = 0;
+    node.in_use = false;
     node.next = first_free_;
     first_free_ = node.index;
     --used_;
@@ -172,7 +174,7 @@ class NodeCache {
     std::vector<uint32_t> more(buckets_.size() * 2, kNone);
     buckets_.swap(more);
     for (uint32_t i = 0; i < made_; ++i) {
-      if (at(i).ino != 0) link(at(i));
+      if (at(i).in_use) link(at(i));
     }
   }
 

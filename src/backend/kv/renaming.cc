@@ -52,6 +52,10 @@ Op<Unit> KvFs::rename(RenameArgs args, uint32_t uid, uint32_t gid) {
             .from_directory = node_of(args.parent),
             .to_directory = node_of(args.new_parent)};
   if (!move.from_directory || !move.to_directory) co_return Errno::nomem;
+  // What is no directory has no place among those that are locked first.
+  Result<Unit> ok = co_await load_directory(*move.from_directory);
+  if (ok) ok = co_await load_directory(*move.to_directory);
+  if (!ok) co_return ok;
   co_await volume.tree_lock().lock();
   const Locked tree_locked(volume.tree_lock(), reactor);
   co_await move.from_directory->lock.lock();
@@ -81,7 +85,7 @@ Op<Unit> KvFs::rename(RenameArgs args, uint32_t uid, uint32_t gid) {
     co_await second->lock.lock();
     second_locked.emplace(second->lock, reactor);
   }
-  Result<Unit> ok = co_await volume.load(*move.node);
+  ok = co_await volume.load(*move.node);
   if (!ok) co_return ok;
   if (move.target) {
     ok = co_await volume.load(*move.target);

@@ -4,7 +4,6 @@
 
 #include <array>
 #include <cstdint>
-#include <cstring>
 #include <memory>
 #include <new>
 #include <string_view>
@@ -81,8 +80,7 @@ class SmallContents {
     Place(const Place&) = delete;
     Place& operator=(const Place&) = delete;
     void put(std::string_view from) noexcept {
-      std::memcpy(bytes.data(), from.data(), from.size());
-      value = {bytes.data(), from.size()};
+      value = {bytes.data(), from.copy(bytes.data(), bytes.size())};
     }
     uint64_t ino = 0;              // whose; 0: nobody's
     const Fetch* fetch = nullptr;  // the last to put something here, unless it is gone

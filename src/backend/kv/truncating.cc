@@ -51,8 +51,9 @@ Op<Unit> KvFs::truncate(Node& node, uint64_t size, bool drops_privileges) {
   co_return done;
 }
 
-// What lies behind the new end goes with the new size, or, when that is too much for one commit,
-// after it. Until then the inode says so.
+// What lies behind the new end goes with the new size, or, when that is too much for one commit, or
+// chunks are not part of it, after it: nothing is lost by a daemon that dies in between. Until then
+// the inode says so.
 Op<Unit> KvFs::shrink(Node& node, uint64_t size, bool drops_privileges) {
   const Spares<Change>::Lease change = volume_->new_change();
   if (!change) co_return Errno::nomem;
@@ -61,19 +62,12 @@ Op<Unit> KvFs::shrink(Node& node, uint64_t size, bool drops_privileges) {
   kv::PageDrop drop{.ino = node.ino,
                     .end_page = behind_end ? UINT64_MAX : pages_of(inode.size),
                     .from_page = pages_of(size)};
-  if (inode.stored > 0) {
+  if (inode.stored == 0) {
+    drop.last = true;
+  } else if (!volume_->store().traits().remote) {
     const Result<Unit> planned = co_await kv::drop_pages(*volume_, drop, *change);
     if (!planned) co_return planned;
-  } else {
-    drop.last = true;
-  }
-  const uint32_t within = static_cast<uint32_t>(size % volume_->chunk_bytes());
-  if (within != 0 && size < inode.size) {
-    (*change).write({.kind = kv::Write::Kind::cut,
-                     .key = {.collection = Collection::chunk,
-                             .object = node.ino,
-                             .number = size / volume_->chunk_bytes()},
-                     .number = within});
+    cut_last_chunk(node, size, *change);
   }
   inode.size = size;
   inode.mtime = inode.ctime = kv::now();
@@ -84,6 +78,17 @@ Op<Unit> KvFs::shrink(Node& node, uint64_t size, bool drops_privileges) {
   if (!done || drop.last) co_return done;
   const Result<Unit> finished = co_await finish_shrinking(node);
   co_return finished;
+}
+
+// Adds to `change` that nothing of the chunk with the file's end lies behind that.
+void KvFs::cut_last_chunk(const Node& node, uint64_t size, Change& change) const noexcept {
+  const auto within = static_cast<uint32_t>(size % volume_->chunk_bytes());
+  if (within == 0) return;
+  change.write({.kind = kv::Write::Kind::cut,
+                .key = {.collection = Collection::chunk,
+                        .object = node.ino,
+                        .number = size / volume_->chunk_bytes()},
+                .number = within});
 }
 
 void KvFs::account_dropped(const kv::PageDrop& drop, Change& change, Inode& inode) noexcept {
@@ -105,8 +110,10 @@ Op<Unit> KvFs::finish_shrinking(Node& node) {
   kv::PageDrop drop{.ino = node.ino, .from_page = pages_of(node.inode.size)};
   while (!drop.last) {
     (*change).clear();
+    const bool first = drop.from_page == pages_of(node.inode.size);
     const Result<Unit> planned = co_await kv::drop_pages(*volume_, drop, *change);
     if (!planned) co_return planned;
+    if (first) cut_last_chunk(node, node.inode.size, *change);
     Inode inode = node.inode;
     account_dropped(drop, *change, inode);
     (*change).put(node, inode);

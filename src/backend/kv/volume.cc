@@ -177,7 +177,9 @@ Op<Unit> Volume::remove_orphans() {
     for (size_t i = 0; i < found.count; ++i) {
       const NodeRef node = nodes_.get(found.numbers[i]);
       if (!node) co_return Errno::nomem;
-      co_await node->lock.lock();
+      // Who has it waits for this mount: a tenant that knows its number still. It stays then, until
+      // that one has closed it or somebody mounts again.
+      if (!node->lock.try_lock()) continue;
       const Locked locked(node->lock, reactor_);
       const Result<Unit> removed = co_await remove_orphan(*node);
       if (!removed) co_return removed;
@@ -434,7 +436,10 @@ void Volume::erase_inode(Change& change, Node& node, const Inode& last) noexcept
   --change.inodes;
   const bool in_line = (last.flags & inode_flag::kInline) != 0;
   const uint64_t chunks = (last.size + chunk_bytes() - 1) / chunk_bytes();
-  const bool small = chunks <= kChunksAtOnce && last.size <= kGroupBytes &&
+  // Chunks go behind the commit that says so, where they are not part of it: a daemon that dies in
+  // between must not leave a file without its contents.
+  const bool at_once = !store_->traits().remote;
+  const bool small = at_once && chunks <= kChunksAtOnce && last.size <= kGroupBytes &&
                      (last.flags & (inode_flag::kBehindEnd | inode_flag::kShrinking)) == 0;
   if ((!in_line && !small) || (last.flags & inode_flag::kXattrs) != 0) {
     change.write(

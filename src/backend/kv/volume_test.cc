@@ -317,6 +317,95 @@ TEST(Volume, UsageIsRightAfterAnAnswerWasLost) {
   EXPECT_EQ(after.files - after.ffree, before.files - before.ffree + 1);
 }
 
+// Where chunks are no part of a commit they go behind it.
+TEST(Volume, DeathInTheMiddleOfARemovalLeavesAllOrNothingToBeSeen) {
+  KvWorld world;
+  constexpr KvDaemon::Options kRemote{.ownership = {.lease_ms = 100}, .remote = true};
+  KvDaemon first(world, kRemote);
+  const KvDaemon::File kept = first.create("kept");
+  EXPECT_EQ(first.write(kept, 0, some_text(300'000, 1)), Errno::none);
+  first.close(kept);
+  const size_t chunks = world.records(Collection::chunk);
+  first.fail(Errno::timedout, 1);
+  EXPECT_EQ(first.unlink("kept"), Errno::none);
+  EXPECT_EQ(world.records(Collection::chunk), chunks);
+  first.die();
+  KvDaemon second(world, kRemote);
+  EXPECT_EQ(second.look_up("kept").error(), Errno::noent);
+  wait_for_collection(world);
+  EXPECT_EQ(world.records(Collection::chunk), 0u);
+  world.expect_usage_is_right();
+}
+
+TEST(Volume, DeathInTheMiddleOfATruncationShowsNothingOfWhatWasCut) {
+  KvWorld world;
+  constexpr KvDaemon::Options kRemote{.ownership = {.lease_ms = 100}, .remote = true};
+  KvDaemon first(world, kRemote);
+  const KvDaemon::File file = first.create("a");
+  EXPECT_EQ(first.write(file, 0, some_text(300'000, 1)), Errno::none);
+  const size_t chunks = world.records(Collection::chunk);
+  first.fail(Errno::timedout, 1);
+  static_cast<void>(first.truncate(file, 100'000));
+  EXPECT_EQ(world.records(Collection::chunk), chunks);
+  first.die();
+  KvDaemon second(world, kRemote);
+  const KvDaemon::File again = second.open("a");
+  EXPECT_EQ(second.read(again, 0, 400'000), some_text(300'000, 1).substr(0, 100'000));
+  EXPECT_EQ(second.write(again, 299'999, "x"), Errno::none);
+  EXPECT_EQ(second.read(again, 100'000, 199'999), std::string(199'999, '\0'));
+  world.expect_usage_is_right();
+}
+
+// ---- What only a hostile tenant does ------------------------------------------------------------
+
+TEST(Volume, NodeOfNumberZeroIsNobody) {
+  KvWorld world;
+  KvDaemon daemon(world);
+  for (uint64_t ino = 0; ino < 1000; ++ino) {
+    const Errno why = daemon.call(&KvFs::getattr, {.node = NodeId{ino}}).error();
+    EXPECT_EQ(why, ino == kRootIno ? Errno::none : Errno::stale) << ino;
+  }
+}
+
+TEST(Volume, FirstRequestMayBeForAnOrphan) {
+  KvWorld world;
+  KvDaemon first(world, kShortLease);
+  const KvDaemon::File file = first.create("a");
+  EXPECT_EQ(first.write(file, 0, "text"), Errno::none);
+  EXPECT_EQ(first.unlink("a"), Errno::none);
+  first.die();
+  KvDaemon second(world, kShortLease);
+  const Result<fuse::OpenOut> open = second.call(&KvFs::open, {.node = file.node, .flags = O_RDWR});
+  if (open) second.close({file.node, Handle{open->fh}});
+  EXPECT_EQ(second.make_directory("b"), Errno::none);
+  EXPECT_EQ(world.records(Collection::orphan), 0u);
+}
+
+TEST(Volume, RenameOutOfAFileWaitsForNobody) {
+  KvWorld world;
+  KvDaemon daemon(world);
+  daemon.close(daemon.create("file"));
+  const NodeId file{daemon.look_up("file")->nodeid};
+  daemon.together({[](KvFs& fs, Request& request) {
+                     return fs.setxattr(request, {.node = NodeId::root,
+                                                  .name = name_of("user.a"),
+                                                  .flags = 0,
+                                                  .setxattr_flags = 0,
+                                                  .value = {}});
+                   },
+                   [](KvFs& fs, Request& request) {
+                     return fs.unlink(request, {.parent = NodeId::root, .name = name_of("file")});
+                   },
+                   [file](KvFs& fs, Request& request) {
+                     return fs.rename2(request, {.parent = file,
+                                                 .name = name_of("a"),
+                                                 .new_parent = NodeId::root,
+                                                 .new_name = name_of("b"),
+                                                 .flags = 0});
+                   }});
+  EXPECT_EQ(daemon.make_directory("b"), Errno::none);
+}
+
 // ---- Synchronizing ------------------------------------------------------------------------------
 
 TEST(Volume, WhatIsSafeIsNotSynchronizedAgain) {

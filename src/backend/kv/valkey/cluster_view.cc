@@ -174,6 +174,8 @@ void Cluster::apply(const Topology& topology) {
     ++views_;
   }
   for (Node* node : gained) {
+    // What it has got from others is nothing that sync() has asked it about.
+    ++node->safety.wrote;
     if (node->main.has_greeted()) restore(*node);
   }
   for (size_t i = 0; i < nodes_.size(); ++i) reroute(*nodes_[i]);

@@ -297,6 +297,11 @@ Op<bool> Durability::sync_nodes() {
       continue;
     }
     if (node.safety.wrote == node.safety.synced) continue;
+    // Whether it has a file is known when it has been looked at.
+    if (!node.main.is_open()) {
+      is_done = false;
+      continue;
+    }
     if (!node.has_append_file && replicas(node) == 0) {
       node.safety.synced = node.safety.wrote;
       continue;

@@ -94,9 +94,13 @@ void Link::connected() noexcept {
 void Link::greeting_answered(Step& step, const Reply& reply) noexcept {
   if (state_ != State::greeting) return;
   if (reply.is_error()) {
-    const bool denied = trouble(reply) == Trouble::denied || (!step.is_info && !step.is_kill);
-    if (refusal_ != reply.text()) {
-      refusal_ = reply.text();
+    // Of what was said of a password nothing is shown but the kind: it may be in it.
+    const bool is_login = !step.is_info && !step.is_kill;
+    const bool denied = trouble(reply) == Trouble::denied || is_login;
+    const std::string_view said = reply.text();
+    const std::string_view shown = is_login ? said.substr(0, said.find(' ')) : said;
+    if (refusal_ != shown) {
+      refusal_ = shown;
       log::error("Valkey server {} refuses us: {}", numeric(address_), refusal_);
     }
     return lost(denied ? Errno::acces : Errno::proto);

@@ -222,6 +222,8 @@ void CommitLog::give_up(Entry& entry) noexcept { tell(entry, Outcome::given_up);
 
 void CommitLog::forget(uint64_t number) noexcept {
   for (Entry* entry = entries_list_.front(); entry != nullptr && entry->number <= number;) {
+    // It is being sent again, to a server that lacks it.
+    if (entry->in_flight) break;
     Entry* next = entries_list_.after(*entry);
     if (entry->done) {
       forgotten_ = entry->number;

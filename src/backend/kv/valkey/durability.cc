@@ -154,17 +154,18 @@ Detached Durability::probe_later(Node& node) {
     if (marked != Errno::none || mark.reply().is_error()) continue;
     Op<bool> probing = probe(node);
     const Result<bool> safe = co_await std::move(probing);
-    const bool is_safe = safe && *safe;
-    if (is_safe) rest_ns = kProbeEveryNs;
-    if (is_safe || spread_.window_is_full()) spread_.forget(node, number);
-    if (is_safe || commits_.window_is_full()) commits_.forget(commits);
+    // Where nobody has answered, the server may be dying, and what is kept is all there is.
+    if (!safe) continue;
+    if (*safe) rest_ns = kProbeEveryNs;
+    if (*safe || spread_.window_is_full()) spread_.forget(node, number);
+    if (*safe || commits_.window_is_full()) commits_.forget(commits);
   }
   node.safety.probing = false;
   --running_;
 }
 
 // Whether nothing can lose what is before the mark, but the loss of more servers than there are
-// copies for.
+// copies for. ENOTCONN: the server does not say.
 Op<bool> Durability::probe(Node& node) {
   // One that is gone may come back and become the primary: as much is kept for it as there is room.
   if (node.replicas == 0 && node.had_replicas) co_return false;
@@ -190,8 +191,8 @@ Op<bool> Durability::probe(Node& node) {
     }
     co_await wait;
     Counts counts;
-    if (!wait.good() || !parse_counts(wait.reply(), counts)) co_return false;
-    if (!is_touched) co_return false;
+    if (!wait.good() || !parse_counts(wait.reply(), counts)) co_return Errno::notconn;
+    if (!is_touched) co_return Errno::notconn;
     if (by_replicas && counts.replicas >= node.replicas) co_return true;
     if (by_replicas) {
       cluster_.refresh();  // there may be fewer now
